@@ -1,0 +1,105 @@
+// libnl-3 and libnl-route-3, and the kernel's rtnetlink constants. The inline functions build one request each: a
+// sequence of libnl calls that would be all casts in Swift.
+#ifndef VIPD_CNETLINK_SHIM_H
+#define VIPD_CNETLINK_SHIM_H
+
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/link.h>
+#include <netlink/socket.h>
+#include <sys/socket.h>
+
+// linux/if_addr.h of kernel 5.18; Debian 12's headers have it, older ones do not.
+#define VIPD_IFA_PROTO 11
+// linux/rtnetlink.h RTEXT_FILTER_SKIP_STATS: interfaces without their counters.
+#define VIPD_SKIP_STATISTICS 8
+
+// RTM_NEWADDR (`request_flags` as NLM_F_*) or RTM_DELADDR for one address of 4 or 16 octets. `tag` 0 and `label` null are
+// left out. Returns 0 and a message that the caller frees with nlmsg_free, or an error of libnl below 0.
+static inline int vipd_build_address_request(int add, int request_flags, int family, const void *octets, size_t length,
+                                             int prefix_length, uint32_t interface_index, uint32_t flags, uint8_t tag,
+                                             const char *label, struct nl_msg **message) {
+    int error = -NLE_NOMEM;
+    struct nl_addr *local = nl_addr_build(family, octets, length);
+    struct rtnl_addr *address = rtnl_addr_alloc();
+    if (!local || !address)
+        goto end;
+    nl_addr_set_prefixlen(local, prefix_length);
+    rtnl_addr_set_ifindex(address, (int)interface_index);
+    rtnl_addr_set_family(address, family);
+    if ((error = rtnl_addr_set_local(address, local)) < 0)
+        goto end;
+    rtnl_addr_set_prefixlen(address, prefix_length);
+    if (flags)
+        rtnl_addr_set_flags(address, flags);
+    if (label && (error = rtnl_addr_set_label(address, label)) < 0)
+        goto end;
+    error = add ? rtnl_addr_build_add_request(address, request_flags, message)
+                : rtnl_addr_build_delete_request(address, 0, message);
+    if (error == 0 && tag && (error = nla_put_u8(*message, VIPD_IFA_PROTO, tag)) < 0) {
+        nlmsg_free(*message);
+        *message = 0;
+    }
+end:
+    if (local)
+        nl_addr_put(local);
+    if (address)
+        rtnl_addr_put(address);
+    return error;
+}
+
+// RTM_GETADDR for all addresses of a family (0: both), on one interface (0: all). Null when there is no memory.
+static inline struct nl_msg *vipd_build_address_dump(int family, uint32_t interface_index) {
+    struct ifaddrmsg body = {.ifa_family = (uint8_t)family, .ifa_index = interface_index};
+    struct nl_msg *message = nlmsg_alloc_simple(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP);
+    if (message && nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0) {
+        nlmsg_free(message);
+        message = 0;
+    }
+    return message;
+}
+
+// RTM_GETLINK for all interfaces, without their counters. Null when there is no memory.
+static inline struct nl_msg *vipd_build_link_dump(void) {
+    struct ifinfomsg body = {.ifi_family = 0};
+    struct nl_msg *message = nlmsg_alloc_simple(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP);
+    if (message && (nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0 ||
+                    nla_put_u32(message, IFLA_EXT_MASK, VIPD_SKIP_STATISTICS) < 0)) {
+        nlmsg_free(message);
+        message = 0;
+    }
+    return message;
+}
+
+// RTM_GETROUTE: how the kernel would reach an address of 4 or 16 octets. Null when there is no memory.
+static inline struct nl_msg *vipd_build_route_query(int family, const void *octets, size_t length) {
+    struct rtmsg body = {.rtm_family = (uint8_t)family, .rtm_dst_len = (uint8_t)(length * 8)};
+    struct nl_msg *message = nlmsg_alloc_simple(RTM_GETROUTE, NLM_F_REQUEST);
+    if (message && (nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0 ||
+                    nla_put(message, RTA_DST, (int)length, octets) < 0)) {
+        nlmsg_free(message);
+        message = 0;
+    }
+    return message;
+}
+
+// The sequence number that nl_send_auto gave the message.
+static inline uint32_t vipd_sequence(struct nl_msg *message) {
+    return nlmsg_hdr(message)->nlmsg_seq;
+}
+
+// Turns on what the answers need: the kernel's own text, and answers that do not repeat the request. Kernels without
+// one of them refuse it, which loses only that.
+static inline int vipd_want_explanations(int descriptor) {
+    int on = 1;
+    setsockopt(descriptor, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
+    setsockopt(descriptor, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
+    return setsockopt(descriptor, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
+}
+
+#endif

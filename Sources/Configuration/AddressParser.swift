@@ -1,0 +1,133 @@
+// The addresses of a virtual router: which ones can be served at all, the link-local one that RFC 9568 §5.2.9 wants first,
+// and how many fit into an advert.
+
+import Election
+import Wire
+
+extension Problems {
+    /// The items of `addresses` that are good, with their places.
+    mutating func addresses(_ node: Node) -> [Located<InterfaceAddress>] {
+        let form = "ADDRESS or ADDRESS/PREFIX"
+        guard let items = list(node, "addresses", of: "addresses") else { return [] }
+        var result: [Located<InterfaceAddress>] = []
+        for item in items {
+            guard let address = address(item, "an address", form: form) else { continue }
+            if let first = result.first(where: { $0.value.address == address.address }) {
+                let line = reference(to: first.place, from: item.place)
+                add(item.place, "address \(address.address) is already on \(line)")
+                continue
+            }
+            result.append(Located(value: address, place: item.place))
+        }
+        return result
+    }
+
+    /// One address that a host can serve.
+    mutating func address(_ node: Node, _ what: String, form: String) -> InterfaceAddress? {
+        if case .mapping = node.content {
+            add(node.place, "\(what) must be \(form), not a mapping; quote an address that ends in ':'")
+            return nil
+        }
+        guard let text = text(node, what, allowed: form) else { return nil }
+        guard let address = InterfaceAddress(text) else {
+            refuse(node, what, allowed: form, hint: Self.addressHint(text))
+            return nil
+        }
+        if let reason = Self.reasonNotToServe(address) {
+            add(node.place, "\(address) cannot be served: \(reason)")
+            return nil
+        }
+        return address
+    }
+
+    private static func addressHint(_ text: String) -> String {
+        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        if text.utf8.contains(UInt8(ascii: "%")) { return "; leave the zone out, 'interface' says it" }
+        guard parts.count == 2, let address = IPAddress(String(parts[0])) else { return "" }
+        return "; a prefix of \(address.family == .ipv4 ? "IPv4" : "IPv6") is 1 to \(address.family.hostPrefixLength)"
+    }
+
+    /// Why no host may answer for this address; nil if one may.
+    private static func reasonNotToServe(_ address: InterfaceAddress) -> String? {
+        let length = Int(address.prefixLength)
+        if length == 0 { return "prefix 0 would make every address of the world a neighbour" }
+        switch address.address {
+        case .ipv4(let ip):
+            if ip.bits == 0 { return "it is the unspecified address" }
+            if ip.octet(0) == 0 { return "0.0.0.0/8 is 'this network' (RFC 1122)" }
+            if ip.octet(0) == 127 { return "it is a loopback address" }
+            if ip.isMulticast { return "it is a multicast address" }
+            if ip.bits == .max { return "it is the broadcast address" }
+            guard length <= 30 else { return nil }
+            let host = ip.bits & (UInt32.max >> UInt32(length))
+            if host == UInt32.max >> UInt32(length) { return "it is the broadcast address of its network" }
+            if host == 0 { return "it is the address of the network itself" }
+        case .ipv6(let ip):
+            if ip.isUnspecified { return "it is the unspecified address" }
+            if ip.high == 0, ip.low == 1 { return "it is the loopback address" }
+            if ip.isMulticast { return "it is a multicast address" }
+            if ip.high == 0, ip.low >> 32 == 0xFFFF { return "it is an IPv4 address in IPv6 form" }
+            guard length <= 126 else { return nil }
+            let isHostZero =
+                length >= 64
+                ? (length == 64 ? ip.low : ip.low & (UInt64.max >> UInt64(length - 64))) == 0
+                : ip.low == 0 && ip.high & (UInt64.max >> UInt64(length)) == 0
+            if isHostZero { return "it is the address of the network itself (the anycast address of its routers)" }
+        }
+        return nil
+    }
+
+    /// The list in the order of the advert: for IPv6 with a link-local address first, moved or added, unless `link-local: no`.
+    mutating func completed(
+        _ addresses: [Located<InterfaceAddress>], vrid: UInt8?, linkLocal node: Node?, addressesPlace: Place
+    ) -> [Located<InterfaceAddress>] {
+        guard let family = addresses.first?.value.address.family else { return addresses }
+        let listed = addresses.firstIndex { $0.value.address.isLinkLocal }
+        if let node {
+            if family == .ipv4 {
+                add(node.place, "link-local is for IPv6; this virtual router is IPv4, as its first address is")
+                return addresses
+            }
+            if case .scalar(let text, _) = node.content, text == "no" || text == "false" { return addresses }
+            let form = "an IPv6 link-local address (fe80::/10) or no"
+            guard let given = address(node, "link-local", form: form) else { return addresses }
+            guard given.address.isLinkLocal else {
+                refuse(node, "link-local", allowed: form)
+                return addresses
+            }
+            if let listed {
+                let line = reference(to: addresses[listed].place, from: node.place)
+                add(
+                    node.place,
+                    "'addresses' has the link-local address \(addresses[listed].value) on \(line); give one of them")
+                return addresses
+            }
+            return [Located(value: given, place: node.place)] + addresses
+        }
+        guard family == .ipv6 else { return addresses }
+        if let listed {
+            var moved = addresses
+            moved.insert(moved.remove(at: listed), at: 0)
+            return moved
+        }
+        guard let vrid else { return addresses }
+        let standard = IPv6Address(high: 0xFE80 << 48, low: 0x005E << 16 | UInt64(vrid))
+        return [
+            Located(value: InterfaceAddress(address: .ipv6(standard), prefixLength: 128), place: addressesPlace)
+        ] + addresses
+    }
+
+    /// An advert's count ends at 255, and 1500 octets hold 90 IPv6 addresses (checklist V3-PK-12).
+    mutating func checkCount(_ addresses: [Located<InterfaceAddress>], written: Int, at place: Place) {
+        guard let family = addresses.first?.value.address.family else { return }
+        let limit = family == .ipv4 ? 255 : 90
+        guard addresses.count > limit else { return }
+        let added = addresses.count > written ? ", the link-local one included" : ""
+        let reason =
+            family == .ipv4
+            ? "an advert counts up to 255" : "an advert of 1500 octets holds 90 IPv6 addresses"
+        add(
+            place,
+            "\(addresses.count) addresses\(added) do not fit into one advert: \(reason); make a second virtual router")
+    }
+}

@@ -1,0 +1,93 @@
+// Every key that a configuration may have, once. The parser reads fields by these cases, so a key that is not here cannot
+// be read, and one that is here is checked against the annotated reference by a test.
+
+/// The keys of one kind of mapping.
+protocol FieldKey: RawRepresentable<String>, CaseIterable, Hashable {}
+
+extension FieldKey {
+    static var names: [String] { allCases.map(\.rawValue) }
+}
+
+enum TopKey: String, FieldKey {
+    case statusSocket = "status-socket"
+    case stateDirectory = "state-directory"
+    case logLevel = "log-level"
+    case checks
+    case virtualRouters = "virtual-routers"
+}
+
+enum StatusSocketKey: String, FieldKey {
+    case path
+    case mode
+    case group
+}
+
+enum CheckKey: String, FieldKey {
+    case command
+    case shell
+    case interval
+    case timeout
+    case rise
+    case fall
+    case user
+    case onFailure = "on-failure"
+}
+
+enum RouterKey: String, FieldKey {
+    case interface
+    case vrid
+    case version
+    case priority
+    case advertisementInterval = "advertisement-interval"
+    case preempt
+    case preemptDelay = "preempt-delay"
+    case addresses
+    case linkLocal = "link-local"
+    case checksum
+    case password
+    case strictFirstAddress = "strict-first-address"
+    case accept
+    case announce
+    case checks
+    case gateClaim = "gate-claim"
+    case gateRelease = "gate-release"
+    case hooks
+}
+
+enum AnnounceKey: String, FieldKey {
+    case rounds
+    case refresh
+}
+
+enum RouterCheckKey: String, FieldKey {
+    case check
+    case onFailure = "on-failure"
+}
+
+enum CommandKey: String, FieldKey {
+    case command
+    case shell
+    case timeout
+    case user
+}
+
+enum HookKey: String, FieldKey {
+    case onMaster = "on-master"
+    case onBackup = "on-backup"
+    case onFault = "on-fault"
+    case onStop = "on-stop"
+}
+
+/// What the parser knows, for tests and for completion.
+package enum KnownKeys {
+    /// Every key, each once, in the order of the reference.
+    package static let all: [String] = {
+        let lists = [
+            TopKey.names, StatusSocketKey.names, CheckKey.names, RouterKey.names, AnnounceKey.names,
+            RouterCheckKey.names, CommandKey.names, HookKey.names,
+        ]
+        var result: [String] = []
+        for name in lists.joined() where !result.contains(name) { result.append(name) }
+        return result
+    }()
+}

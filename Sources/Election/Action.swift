@@ -1,0 +1,63 @@
+// What the state machine wants done, and what it is told. Plain values: the engine performs actions in their order, tests
+// and transcripts read them.
+
+import Wire
+
+/// What happens to one virtual router.
+package enum Event: Hashable, Sendable {
+    /// An advert that passed reception, and when the kernel got it.
+    case advert(Advertisement, from: IPAddress, heardAt: Instant)
+    /// `deadline` may have come; early calls do nothing.
+    case deadline
+    /// The facts mean something else now.
+    case standing(Standing)
+    /// The engine put all wanted addresses on the interface.
+    case claimed
+    /// The kernel refused one.
+    case claimFailed(ClaimFailure)
+    /// Somebody else removed addresses that a master needs.
+    case addressesLost([InterfaceAddress])
+    /// The gate with this number ended; nil is success.
+    case gate(sequence: UInt32, failure: CheckFailure?)
+    /// A reload changed what can be changed in place: everything but interface, VRID, family and version.
+    case reconfigured(VirtualRouterConfiguration)
+    /// Continue as master where an earlier engine stopped; only while in initialize.
+    case resumeMaster
+}
+
+/// Which gate of a virtual router.
+package enum GateKind: UInt8, Hashable, Sendable {
+    /// Before advert and claim.
+    case claim = 1
+    /// Before a planned resignation.
+    case release = 2
+}
+
+/// How a peer's advert differs from our configuration; own value first.
+package enum PeerDifference: Hashable, Sendable {
+    case interval(own: Duration, peer: Duration)
+    case addresses
+    case checksumForm
+    case firstAddressNotLinkLocal
+    case bothOwner
+    /// We own the addresses and hear somebody of this lower priority advertise them (checklist FSM-14).
+    case ownerHears(priority: UInt8)
+}
+
+/// What the engine has to do for one virtual router.
+package enum Action: Hashable, Sendable {
+    case sendAdvert(priority: UInt8)
+    /// Put these on the interface, then tell `claimed` or `claimFailed`.
+    case claim([InterfaceAddress])
+    /// Take these off.
+    case release([InterfaceAddress])
+    /// Announce these of the configured addresses, by place in their list.
+    case announce(Range<Int>)
+    /// Run a gate; the cause is that of the transition it stands before.
+    case runGate(GateKind, sequence: UInt32, cause: Cause)
+    case cancelGate(sequence: UInt32)
+    case transition(Transition)
+    case peerDiffers(IPAddress, PeerDifference)
+    /// A release gate failed; `leaving` tells whether the router resigns all the same.
+    case releaseGateFailed(CheckFailure, leaving: Bool)
+}

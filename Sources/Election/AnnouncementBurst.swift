@@ -1,0 +1,68 @@
+// When the addresses of a master are announced: rounds after the claim, then an optional refresh. The first round goes out
+// whole, because it is what moves the clients; repeats of many addresses are spread (checklist GARP-03, NA-07).
+
+/// The progress of one series of announcements. It ends with its owner: leaving master forgets it.
+struct AnnouncementBurst: Hashable, Sendable {
+    /// More addresses than this are repeated one by one.
+    static let unpacedAddresses = 16
+    /// The distance of paced frames.
+    static let pace = Duration.milliseconds(1)
+
+    let started: Instant
+    private(set) var due: Instant?
+    private var round = 0
+    private var position = 0
+
+    /// A series whose first round is due `plan.rounds[0]` after `now`.
+    init(startingAt now: Instant, _ plan: AnnouncementPlan) {
+        started = now
+        due = plan.rounds.first.map { now + $0 } ?? plan.refresh.map { now + $0 }
+    }
+
+    /// A master that continues where another engine stopped announces nothing but its refresh.
+    init(resumingAt now: Instant, _ plan: AnnouncementPlan) {
+        started = now
+        round = plan.rounds.count
+        due = plan.refresh.map { now + $0 }
+    }
+
+    /// The addresses to announce now, as a range of their list; nil if nothing is due.
+    mutating func next(at now: Instant, addresses count: Int, _ plan: AnnouncementPlan) -> Range<Int>? {
+        guard let due, due <= now, count > 0 else { return nil }
+        if round >= plan.rounds.count { return refresh(after: due, at: now, count, plan) }
+        if round == 0 || count <= Self.unpacedAddresses {
+            finishRound(plan)
+            return 0..<count
+        }
+        let first = min(position, count - 1)
+        position = first + 1
+        if position >= count {
+            finishRound(plan)
+        } else {
+            self.due = max(due, now - Self.pace) + Self.pace
+        }
+        return first..<(first + 1)
+    }
+
+    private mutating func finishRound(_ plan: AnnouncementPlan) {
+        position = 0
+        round += 1
+        if round < plan.rounds.count {
+            due = started + plan.rounds[round]
+        } else {
+            due = plan.refresh.map { (due ?? started) + $0 }
+        }
+    }
+
+    /// At most 16 addresses at a time, in turn (checklist GARP-04).
+    private mutating func refresh(
+        after previous: Instant, at now: Instant, _ count: Int, _ plan: AnnouncementPlan
+    ) -> Range<Int> {
+        let first = position < count ? position : 0
+        let last = min(first + Self.unpacedAddresses, count)
+        position = last < count ? last : 0
+        // After a pause one refresh is enough.
+        due = plan.refresh.map { previous + $0 <= now ? now + $0 : previous + $0 }
+        return first..<last
+    }
+}

@@ -1,0 +1,282 @@
+// All virtual routers of one host: interfaces, checks and the operator's wishes become each router's standing; packets and
+// deadlines find their router; everything to be done comes out as one list. The engine owns exactly one Node.
+
+import Wire
+
+/// An action and the router it is for.
+package struct RouterAction: Hashable, Sendable {
+    package var router: RouterID
+    package var action: Action
+
+    package init(_ router: RouterID, _ action: Action) {
+        self.router = router
+        self.action = action
+    }
+}
+
+/// The elections of one host.
+package struct Node: Hashable, Sendable {
+    /// A router with the facts that are its own.
+    struct Slot: Hashable, Sendable {
+        let id: RouterID
+        var router: VirtualRouter
+        var isDisabled: Bool
+        /// Left the configuration; forgotten when it has come to rest.
+        var isRemoved = false
+        var rules: ReceptionRules
+        var notices = NoticeLimiter()
+    }
+
+    /// In the order of their arrival; a host has few enough that a scan beats a table.
+    var slots: [Slot] = []
+    var checks = CheckTable()
+    var interfaces: [String: InterfaceFacts] = [:]
+    var isStopping = false
+    /// Drops that belong to no router, and packets for VRIDs that nobody here has.
+    package internal(set) var strayCounters = Counters()
+    var strayNotices = NoticeLimiter()
+    /// Routers that heard a valid advert since `takeHeard`.
+    var heard: [RouterID] = []
+    private var scratch: [Action] = []
+
+    package init() {}
+
+    // MARK: - Configuration
+
+    /// Adds a router, or changes one in place. Interface, VRID, family and version of an existing one must not differ: such
+    /// a change is a removal and a new router. `snapshot` is what an earlier engine knew of a new one; with `asMaster` it
+    /// continues as master.
+    package mutating func configure(
+        _ id: RouterID, _ configuration: VirtualRouterConfiguration, disabled: Bool,
+        resuming snapshot: RouterSnapshot? = nil, asMaster: Bool = false, at now: Instant,
+        appendingTo actions: inout [RouterAction]
+    ) {
+        if let index = index(of: id) {
+            slots[index].isDisabled = disabled
+            slots[index].isRemoved = false
+            send(.reconfigured(configuration), to: index, now, &actions)
+            slots[index].rules = slots[index].router.receptionRules
+            refresh(index, now, &actions)
+            return
+        }
+        var router = VirtualRouter(configuration)
+        if let snapshot { router.restore(snapshot) }
+        slots.append(Slot(id: id, router: router, isDisabled: disabled, rules: router.receptionRules))
+        let index = slots.count - 1
+        let standing = standing(of: slots[index])
+        slots[index].router.standing = standing
+        slots[index].rules = slots[index].router.receptionRules
+        if asMaster { send(.resumeMaster, to: index, now, &actions) }
+        if !slots[index].router.isAdvertising { send(.standing(standing), to: index, now, &actions) }
+    }
+
+    /// The router left the configuration: it resigns, behind its release gate if it has one. Call `forgetRemoved` when the
+    /// actions have been performed, which still need it.
+    package mutating func remove(_ id: RouterID, at now: Instant, appendingTo actions: inout [RouterAction]) {
+        guard let index = index(of: id) else { return }
+        slots[index].isRemoved = true
+        refresh(index, now, &actions)
+    }
+
+    /// The operator gives the router up, or wants it back.
+    package mutating func setDisabled(
+        _ id: RouterID, _ disabled: Bool, at now: Instant, appendingTo actions: inout [RouterAction]
+    ) {
+        guard let index = index(of: id), slots[index].isDisabled != disabled else { return }
+        slots[index].isDisabled = disabled
+        refresh(index, now, &actions)
+    }
+
+    /// Resigns everything; `hasStopped` tells when all have come to rest. Without gates (nobody is there to run them) the
+    /// release gates are passed over.
+    package mutating func stop(withoutGates: Bool, at now: Instant, appendingTo actions: inout [RouterAction]) {
+        isStopping = true
+        for index in slots.indices where withoutGates {
+            var configuration = slots[index].router.configuration
+            configuration.gatesRelease = false
+            send(.reconfigured(configuration), to: index, now, &actions)
+        }
+        refreshAll(now, &actions)
+        for index in slots.indices where withoutGates {
+            send(.standing(slots[index].router.standing), to: index, now, &actions)
+        }
+    }
+
+    /// Forgets routers that left the configuration and have come to rest, and lets begin what waited for them; true if there
+    /// were any.
+    package mutating func forgetRemoved(at now: Instant, appendingTo actions: inout [RouterAction]) -> Bool {
+        let count = slots.count
+        slots.removeAll { $0.isRemoved && $0.router.stateName == .initialize }
+        guard slots.count != count else { return false }
+        refreshAll(now, &actions)
+        return true
+    }
+
+    /// Every router has left the election after `stop`.
+    package var hasStopped: Bool { isStopping && slots.allSatisfy { $0.router.stateName == .initialize } }
+
+    // MARK: - Facts
+
+    /// An interface appeared, changed or, with nil, disappeared.
+    package mutating func interface(
+        _ name: String, _ facts: InterfaceFacts?, at now: Instant, appendingTo actions: inout [RouterAction]
+    ) {
+        guard interfaces[name] != facts else { return }
+        interfaces[name] = facts
+        for index in slots.indices where slots[index].router.configuration.interface == name {
+            refresh(index, now, &actions)
+        }
+    }
+
+    /// Declares a check before the routers that refer to it, or changes its time to live.
+    package mutating func define(
+        check: CheckID, timeToLive: Duration, known: CheckTable.Known, at now: Instant,
+        appendingTo actions: inout [RouterAction]
+    ) {
+        checks.define(check, timeToLive: timeToLive, known: known, at: now)
+        refreshAll(now, &actions)
+    }
+
+    package mutating func removeCheck(_ check: CheckID) { checks.remove(check) }
+
+    /// A run of a check ended.
+    package mutating func verdict(
+        _ verdict: Verdict, of check: CheckID, at now: Instant, appendingTo actions: inout [RouterAction]
+    ) {
+        guard checks.judge(check, verdict, at: now) else { return }
+        refreshAll(now, &actions)
+    }
+
+    /// The engine's answer to `Action.claim`.
+    package mutating func claimed(
+        _ id: RouterID, failure: ClaimFailure?, at now: Instant, appendingTo actions: inout [RouterAction]
+    ) {
+        guard let index = index(of: id) else { return }
+        send(failure.map { .claimFailed($0) } ?? .claimed, to: index, now, &actions)
+    }
+
+    /// Addresses that a master needs were removed by somebody else.
+    package mutating func addressesLost(
+        _ id: RouterID, _ addresses: [InterfaceAddress], at now: Instant, appendingTo actions: inout [RouterAction]
+    ) {
+        guard let index = index(of: id) else { return }
+        send(.addressesLost(addresses), to: index, now, &actions)
+    }
+
+    /// A gate ended. A release gate that failed takes the wish to disable back.
+    package mutating func gate(
+        _ id: RouterID, sequence: UInt32, failure: CheckFailure?, at now: Instant,
+        appendingTo actions: inout [RouterAction]
+    ) {
+        guard let index = index(of: id) else { return }
+        let wasMaster = slots[index].router.stateName == .master
+        send(.gate(sequence: sequence, failure: failure), to: index, now, &actions)
+        if failure != nil, wasMaster, slots[index].router.stateName == .master, slots[index].isDisabled {
+            slots[index].isDisabled = false
+            refresh(index, now, &actions)
+        }
+    }
+
+    // MARK: - Time
+
+    /// When `wake` is wanted next; nil for never.
+    package var deadline: Instant? {
+        var earliest = checks.deadline
+        for slot in slots {
+            guard let deadline = slot.router.deadline else { continue }
+            if earliest.map({ deadline < $0 }) ?? true { earliest = deadline }
+        }
+        return earliest
+    }
+
+    /// Serves every deadline that has come.
+    package mutating func wake(at now: Instant, appendingTo actions: inout [RouterAction]) {
+        if checks.expire(at: now) { refreshAll(now, &actions) }
+        for index in slots.indices {
+            guard let deadline = slots[index].router.deadline, deadline <= now else { continue }
+            send(.deadline, to: index, now, &actions)
+        }
+    }
+
+    // MARK: - Reading
+
+    /// The routers that heard a valid advert since the last call, each once.
+    package mutating func takeHeard(into list: inout [RouterID]) {
+        list.append(contentsOf: heard)
+        heard.removeAll(keepingCapacity: true)
+    }
+
+    package var routerIDs: [RouterID] { slots.map { $0.id } }
+
+    package func router(_ id: RouterID) -> VirtualRouter? { index(of: id).map { slots[$0].router } }
+
+    /// The gates that routers wait for.
+    package var awaitedGates: [(router: RouterID, kind: GateKind, sequence: UInt32, cause: Cause)] {
+        slots.compactMap { slot in
+            slot.router.awaitedGate.map { (slot.id, $0.kind, $0.sequence, $0.cause) }
+        }
+    }
+
+    /// Counts something that only the engine sees: adverts sent, errors of the kernel.
+    package mutating func count(_ counter: Counter, for id: RouterID, by amount: UInt64 = 1) {
+        guard let index = index(of: id) else { return }
+        slots[index].router.counters[counter] += amount
+    }
+
+    // MARK: - Inside
+
+    func index(of id: RouterID) -> Int? { slots.firstIndex { $0.id == id } }
+
+    private func standing(of slot: Slot) -> Standing {
+        let configuration = slot.router.configuration
+        var standing = Standing(configuration, interface: interfaces[configuration.interface]) {
+            checks.failure(of: $0)
+        }
+        standing.isDisabled = slot.isDisabled
+        standing.isLeaving = isStopping || slot.isRemoved || hasPredecessor(slot)
+        standing.isRemoved = slot.isRemoved && !isStopping
+        return standing
+    }
+
+    /// A removed router of the same election, or with one of the same addresses, is still leaving, perhaps behind its release
+    /// gate: the new one waits, or both would be the one that packets are for, and the old one's release would take away
+    /// what the new one claimed.
+    private func hasPredecessor(_ slot: Slot) -> Bool {
+        let new = slot.router.configuration
+        return !slot.isRemoved
+            && slots.contains { other in
+                let old = other.router.configuration
+                let isSameElection =
+                    old.interface == new.interface && old.vrid == new.vrid && old.family == new.family
+                return other.isRemoved && (isSameElection || old.sharesAddress(with: new))
+            }
+    }
+
+    private mutating func refreshAll(_ now: Instant, _ actions: inout [RouterAction]) {
+        for index in slots.indices { refresh(index, now, &actions) }
+    }
+
+    /// Derives the standing anew and tells the router if it differs.
+    private mutating func refresh(_ index: Int, _ now: Instant, _ actions: inout [RouterAction]) {
+        let slot = slots[index]
+        let standing = standing(of: slot)
+        guard standing != slot.router.standing else { return }
+        let moved = standing.localAddress != slot.router.standing.localAddress
+        send(.standing(standing), to: index, now, &actions)
+        if moved { slots[index].rules = slots[index].router.receptionRules }
+    }
+
+    mutating func send(_ event: Event, to index: Int, _ now: Instant, _ actions: inout [RouterAction]) {
+        scratch.removeAll(keepingCapacity: true)
+        slots[index].router.handle(event, at: now, appendingTo: &scratch)
+        let id = slots[index].id
+        for action in scratch {
+            if case .peerDiffers(_, let difference) = action,
+                !slots[index].notices.allows(difference.kind, at: now)
+            {
+                continue
+            }
+            actions.append(RouterAction(id, action))
+        }
+    }
+}

@@ -1,0 +1,53 @@
+// What the supervisor knows of a virtual router: its mirror for the status socket, and what a new engine continues from
+// when the last one died.
+
+import Wire
+
+/// The state of one virtual router at a moment. Times are CLOCK_BOOTTIME, because another process compares them.
+package struct RouterSnapshot: Hashable, Sendable {
+    package var router: RouterID
+    package var state: StateName
+    /// When this state began, boot time in nanoseconds.
+    package var since: Int64
+    /// When the snapshot was taken, boot time in nanoseconds.
+    package var taken: Int64
+    package var effectivePriority: UInt8
+    package var contributions: [Contribution]
+    package var faults: [Fault]
+    /// The address adverts are sent from; nil while there is none.
+    package var localAddress: IPAddress?
+    /// The last master heard (not ourselves), its priority and interval.
+    package var master: IPAddress?
+    package var masterPriority: UInt8
+    package var masterInterval: Duration
+    package var masterDownInterval: Duration
+    package var skewTime: Duration
+    /// Boot time in nanoseconds of the last advert heard or sent; 0 for never.
+    package var lastAdvertHeard: Int64
+    package var lastAdvertSent: Int64
+    /// The configured addresses that are on the interface now.
+    package var held: [InterfaceAddress]
+    package var lastTransition: Transition?
+    package var counters: Counters
+
+    package init(router: RouterID, state: StateName) {
+        self.router = router
+        self.state = state
+        since = 0
+        taken = 0
+        effectivePriority = 0
+        contributions = []
+        faults = []
+        localAddress = nil
+        master = nil
+        masterPriority = 0
+        masterInterval = .zero
+        masterDownInterval = .zero
+        skewTime = .zero
+        lastAdvertHeard = 0
+        lastAdvertSent = 0
+        held = []
+        lastTransition = nil
+        counters = Counters()
+    }
+}

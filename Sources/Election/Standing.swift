@@ -1,0 +1,117 @@
+// May this router run, and at what priority? Derived anew from all present facts whenever one of them changes; never counted
+// up and down, so that no order of events can leave a fault behind.
+
+import Wire
+
+/// What the facts of this host mean for one virtual router.
+package struct Standing: Hashable, Sendable {
+    /// Why it may not run; empty if it may.
+    package var faults: [Fault] = []
+    /// The operator disabled it.
+    package var isDisabled = false
+    /// The agent stops, or the router left the configuration.
+    package var isLeaving = false
+    /// It is the configuration that it left.
+    package var isRemoved = false
+    /// 1...255.
+    package var effectivePriority: UInt8 = 100
+    /// A failed check that leaves the router as last resort only.
+    package var lastResort: Contribution?
+    package var contributions: [Contribution] = []
+    /// Where adverts are sent from; nil is a fault.
+    package var localAddress: IPAddress?
+
+    package init() {}
+
+    /// Nothing but checks is wrong. A check that fails while a planned move waits for its gate does not cut the gate short.
+    var canServe: Bool {
+        faults.allSatisfy { if case .check = $0 { true } else { false } }
+    }
+
+    /// An advert can leave this host.
+    package var canSend: Bool {
+        localAddress != nil
+            && !faults.contains { fault in
+                switch fault {
+                case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket: true
+                case .check, .gate, .claim: false
+                }
+            }
+    }
+}
+
+/// What is known of an interface.
+package struct InterfaceFacts: Hashable, Sendable {
+    package var index: UInt32
+    /// IFF_UP.
+    package var isUp: Bool
+    /// IFF_LOWER_UP.
+    package var hasCarrier: Bool
+    /// Where IPv4 adverts are sent from: the first address that is not a virtual one.
+    package var sourceIPv4: IPv4Address?
+    /// Where IPv6 adverts are sent from: the first usable link-local address that is not a virtual one.
+    package var sourceIPv6: IPv6Address?
+    /// Why the advert socket of a family could not be opened; the errno.
+    package var socketErrorIPv4: Int32?
+    package var socketErrorIPv6: Int32?
+
+    package init(
+        index: UInt32, isUp: Bool = true, hasCarrier: Bool = true, sourceIPv4: IPv4Address? = nil,
+        sourceIPv6: IPv6Address? = nil, socketErrorIPv4: Int32? = nil, socketErrorIPv6: Int32? = nil
+    ) {
+        self.index = index
+        self.isUp = isUp
+        self.hasCarrier = hasCarrier
+        self.sourceIPv4 = sourceIPv4
+        self.sourceIPv6 = sourceIPv6
+        self.socketErrorIPv4 = socketErrorIPv4
+        self.socketErrorIPv6 = socketErrorIPv6
+    }
+
+    package func source(_ family: AddressFamily) -> IPAddress? {
+        family == .ipv4 ? sourceIPv4.map { .ipv4($0) } : sourceIPv6.map { .ipv6($0) }
+    }
+
+    /// The faults that this interface means for a router of `family`; nil facts mean that there is no interface.
+    static func faults(_ facts: InterfaceFacts?, _ family: AddressFamily) -> [Fault] {
+        guard let facts else { return [.interfaceMissing] }
+        guard facts.isUp else { return [.interfaceDown] }
+        guard facts.hasCarrier else { return [.noCarrier] }
+        let socketError = family == .ipv4 ? facts.socketErrorIPv4 : facts.socketErrorIPv6
+        if let socketError { return [.socket(socketError)] }
+        return facts.source(family) == nil ? [.noSourceAddress] : []
+    }
+}
+
+extension Standing {
+    /// The standing of a router with `configuration`, given its interface and the failures of its checks.
+    init(
+        _ configuration: VirtualRouterConfiguration, interface: InterfaceFacts?,
+        failures: (CheckID) -> CheckFailure?
+    ) {
+        faults = InterfaceFacts.faults(interface, configuration.family)
+        localAddress = interface?.source(configuration.family)
+        var priority = Int(configuration.priority)
+        for reference in configuration.checks {
+            guard let failure = failures(reference.check) else { continue }
+            let contribution = Contribution(check: reference.check, effect: reference.effect, failure: failure)
+            switch reference.effect {
+            case .fault:
+                faults.append(.check(reference.check, failure))
+            case .weight(let weight):
+                priority += Int(weight)
+                contributions.append(contribution)
+            case .lastResort:
+                lastResort = lastResort ?? contribution
+                contributions.append(contribution)
+            }
+        }
+        if lastResort != nil {
+            effectivePriority = 1
+        } else if configuration.isOwner {
+            effectivePriority = 255
+        } else {
+            effectivePriority = UInt8(max(1, min(254, priority)))
+        }
+    }
+}

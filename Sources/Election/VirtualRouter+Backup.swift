@@ -1,0 +1,85 @@
+// The rows of the backup state: RFC 9568 §6.4.2, checklist FSM-B-1 to FSM-B-6, with preempt delay and the claim gate.
+
+import Wire
+
+extension VirtualRouter {
+    mutating func handle(_ backup: Backup, _ event: Event, _ now: Instant, _ actions: inout [Action]) {
+        switch event {
+        case .advert(let advert, let source, let heardAt):
+            hear(advert, from: source, at: heardAt, &actions)
+            handle(backup, advert, from: source, at: heardAt, now, &actions)
+        case .deadline:
+            guard backup.gate == nil, backup.masterDown <= now else { return }
+            takeOver(because: cause(of: backup, now), now, &actions)
+        case .gate(let sequence, let failure):
+            guard let gate = backup.gate, gate.sequence == sequence else { return }
+            if let failure {
+                pause(for: .gate(failure), now, &actions)
+            } else {
+                becomeMaster(because: gate.cause, now, &actions)
+            }
+        case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster:
+            break
+        }
+    }
+
+    private mutating func handle(
+        _ backup: Backup, _ advert: Advertisement, from source: IPAddress, at heardAt: Instant, _ now: Instant,
+        _ actions: inout [Action]
+    ) {
+        var backup = backup
+        if advert.priority == 0 {  // FSM-B-3
+            backup.masterDown = heardAt + skewTime
+            backup.takeover = .resigned(source)
+            state = .backup(backup)
+        } else if obeys(advert, at: heardAt) {  // FSM-B-4, FSM-B-5
+            cancelGate(of: backup, &actions)
+            learn(advert, from: source, at: heardAt)
+            state = .backup(Backup(masterDown: heardAt + masterDownInterval))
+        } else {  // FSM-B-6
+            counters[.lowerPriorityDiscarded] += 1
+            backup.takeover = .lower(source, priority: advert.priority)
+            state = .backup(backup)
+        }
+    }
+
+    /// Whether a backup stays behind the sender of this advert. The owner acts as if preempting (FSM-15).
+    private mutating func obeys(_ advert: Advertisement, at heardAt: Instant) -> Bool {
+        let own = standing.effectivePriority
+        if advert.priority >= own { return true }
+        if own == 255 { return false }
+        guard configuration.preempt, !isClaimDoubtful else { return true }
+        guard configuration.preemptDelay > .zero else { return false }
+        let first = firstLower ?? heardAt
+        firstLower = first
+        return heardAt - first < configuration.preemptDelay
+    }
+
+    /// FSM-B-4: Active_Adver_Interval := received (version 3), and who the master is.
+    mutating func learn(_ advert: Advertisement, from source: IPAddress, at heardAt: Instant) {
+        if configuration.version == .v3 { masterInterval = advert.interval }
+        master = source
+        masterPriority = advert.priority
+        lastHeard = heardAt
+    }
+
+    private func cause(of backup: Backup, _ now: Instant) -> Cause {
+        switch backup.takeover {
+        case .silence:
+            .masterSilent(master: master, silence: lastHeard.map { now - $0 }, late: now - backup.masterDown)
+        case .resigned(let source): .masterResigned(source)
+        case .lower(let source, let priority): .preemptedLower(source, priority: priority)
+        }
+    }
+
+    /// FSM-B-2 and FSM-I-1, behind the claim gate if there is one.
+    mutating func takeOver(because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
+        guard configuration.gatesClaim else {
+            becomeMaster(because: cause, now, &actions)
+            return
+        }
+        gateSequence += 1
+        state = .backup(Backup(masterDown: now, gate: Gate(sequence: gateSequence, cause: cause)))
+        actions.append(.runGate(.claim, sequence: gateSequence, cause: cause))
+    }
+}

@@ -1,0 +1,230 @@
+// The rows of the master state: RFC 9568 §6.4.3, checklist FSM-A-1 to FSM-A-6, the claim of the addresses, their
+// announcement, and what a reload changes in place.
+
+import Wire
+
+extension VirtualRouter {
+    /// Advert first, then the addresses; announcements and the report wait for `claimed` (checklist FSM-01).
+    mutating func becomeMaster(because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
+        state = .master(Master(nextAdvert: now + configuration.advertisementInterval, claiming: cause))
+        actions.append(.sendAdvert(priority: standing.effectivePriority))
+        actions.append(.claim(configuration.addresses))
+    }
+
+    mutating func handle(_ master: Master, _ event: Event, _ now: Instant, _ actions: inout [Action]) {
+        switch event {
+        case .advert(let advert, let source, let heardAt):
+            hear(advert, from: source, at: heardAt, &actions)
+            handle(master, advert, from: source, at: heardAt, now, &actions)
+        case .deadline:
+            advertise(master, now, &actions)
+        case .claimed:
+            finishClaim(master, now, &actions)
+        case .claimFailed(let failure):
+            if let sequence = master.releaseGate { actions.append(.cancelGate(sequence: sequence)) }
+            resign(&actions)
+            isClaimDoubtful = true
+            pause(for: .claim(failure), now, &actions)
+        case .addressesLost(let addresses):
+            // Promise 8: what somebody else deleted is put back, and announced when it is (`claimed`).
+            actions.append(.claim(addresses))
+        case .gate(let sequence, let failure):
+            finishReleaseGate(master, sequence, failure, now, &actions)
+        case .standing, .reconfigured, .resumeMaster:
+            break
+        }
+    }
+
+    private mutating func handle(
+        _ master: Master, _ advert: Advertisement, from source: IPAddress, at heardAt: Instant, _ now: Instant,
+        _ actions: inout [Action]
+    ) {
+        let own = standing.effectivePriority
+        var master = master
+        if advert.priority == 0 {  // FSM-A-3
+            master.nextAdvert = now + configuration.advertisementInterval
+            state = .master(master)
+            actions.append(.sendAdvert(priority: own))
+        } else if advert.priority > own {  // FSM-A-4
+            yield(to: advert, from: source, at: heardAt, master, now, &actions)
+        } else if advert.priority == own, let local = standing.localAddress, source > local {  // FSM-A-5
+            yield(to: advert, from: source, at: heardAt, master, now, &actions)
+        } else {  // FSM-A-6
+            answerLower(&master, now, &actions)
+            state = .master(master)
+        }
+    }
+
+    /// One last advert that cannot win, so that the winner hears us and announces again; then the addresses go.
+    private mutating func yield(
+        to advert: Advertisement, from source: IPAddress, at heardAt: Instant, _ master: Master, _ now: Instant,
+        _ actions: inout [Action]
+    ) {
+        if let sequence = master.releaseGate { actions.append(.cancelGate(sequence: sequence)) }
+        let cause: Cause =
+            advert.priority > standing.effectivePriority
+            ? .higherPriority(source, priority: advert.priority) : .greaterAddress(source, priority: advert.priority)
+        actions.append(.sendAdvert(priority: 1))
+        actions.append(.release(configuration.addresses))
+        learn(advert, from: source, at: heardAt)
+        enter(.backup(Backup(masterDown: heardAt + masterDownInterval)), because: cause, now, &actions)
+        // A planned move was waiting for its gate: nothing holds it back any more.
+        if !mayRun { reconsider(previous: standing, now, &actions) }
+    }
+
+    /// Version 3 answers at once (FSM-A-6), version 2 only discards (V2-07); both announce again, at most once a second,
+    /// because neighbours may have taken the other router's binding (FSM-07, promise 3).
+    private mutating func answerLower(_ master: inout Master, _ now: Instant, _ actions: inout [Action]) {
+        counters[.lowerPriorityDiscarded] += 1
+        if configuration.version == .v3 {
+            if master.answers.allows(at: now, interval: configuration.advertisementInterval) {
+                counters[.assertAdvertsSent] += 1
+                actions.append(.sendAdvert(priority: standing.effectivePriority))
+            } else {
+                counters[.assertAdvertsSuppressed] += 1
+            }
+        }
+        if master.claiming == nil, master.burst.map({ now - $0.started >= .seconds(1) }) ?? true {
+            startBurst(&master, now, &actions)
+        }
+    }
+
+    /// FSM-A-2 and the announcements. Adverts are due at start + n × interval; after a delay they go on from now, never in
+    /// a burst.
+    private mutating func advertise(_ master: Master, _ now: Instant, _ actions: inout [Action]) {
+        var master = master
+        if master.nextAdvert <= now {
+            actions.append(.sendAdvert(priority: standing.effectivePriority))
+            let interval = configuration.advertisementInterval
+            master.nextAdvert = master.nextAdvert + interval
+            if master.nextAdvert <= now { master.nextAdvert = now + interval }
+        }
+        announce(&master, now, &actions)
+        state = .master(master)
+    }
+
+    private func announce(_ master: inout Master, _ now: Instant, _ actions: inout [Action]) {
+        guard master.claiming == nil else { return }
+        if let range = master.burst?.next(
+            at: now, addresses: configuration.addresses.count, configuration.announcements)
+        {
+            actions.append(.announce(range))
+        }
+    }
+
+    private func startBurst(_ master: inout Master, _ now: Instant, _ actions: inout [Action]) {
+        master.burst = AnnouncementBurst(startingAt: now, configuration.announcements)
+        announce(&master, now, &actions)
+    }
+
+    /// The addresses are on the interface: announce, then say so. A resumed master's neighbours never lost it.
+    private mutating func finishClaim(_ master: Master, _ now: Instant, _ actions: inout [Action]) {
+        var master = master
+        let old = stateName
+        let cause = master.claiming
+        master.claiming = nil
+        pauseLength = .seconds(1)
+        isClaimDoubtful = false
+        if cause != .resumed { startBurst(&master, now, &actions) }
+        state = .master(master)
+        if let cause { report(from: old, because: cause, now, &actions) }
+        if !mayRun { reconsider(previous: standing, now, &actions) }
+    }
+
+    private mutating func finishReleaseGate(
+        _ master: Master, _ sequence: UInt32, _ failure: CheckFailure?, _ now: Instant, _ actions: inout [Action]
+    ) {
+        guard master.releaseGate == sequence else { return }
+        var master = master
+        master.releaseGate = nil
+        master.mayLeave = failure == nil || standing.isLeaving
+        state = .master(master)
+        if let failure { actions.append(.releaseGateFailed(failure, leaving: standing.isLeaving)) }
+        // Without success a router that was only to be disabled stays master; Node takes the wish back.
+        if master.mayLeave { reconsider(previous: standing, now, &actions) }
+    }
+
+    /// A running master whose standing changed: a new priority is advertised at once (V3-CFG-10), a failed last-resort
+    /// check steps down and lets others come first.
+    mutating func reconsider(_ master: Master, previous: Standing, _ now: Instant, _ actions: inout [Action]) {
+        var master = master
+        if let sequence = master.releaseGate {
+            // The wish to leave was taken back.
+            actions.append(.cancelGate(sequence: sequence))
+            master.releaseGate = nil
+        }
+        master.mayLeave = false
+        state = .master(master)
+        if let reason = standing.lastResort, previous.lastResort == nil {
+            resign(&actions)
+            enter(
+                .backup(Backup(masterDown: now + masterDownInterval)),
+                because: .lastResort(reason.check, reason.failure), now, &actions)
+        } else if standing.effectivePriority != previous.effectivePriority {
+            actions.append(.sendAdvert(priority: standing.effectivePriority))
+        }
+    }
+
+    /// A reload. New addresses are claimed and announced, gone ones released, timers follow; nothing else moves.
+    mutating func reconfigure(_ new: VirtualRouterConfiguration, _ now: Instant, _ actions: inout [Action]) {
+        let old = configuration
+        configuration = new
+        if masterInterval == old.advertisementInterval { masterInterval = new.advertisementInterval }
+        guard case .master(var master) = state else { return }
+        let gone = old.addresses.filter { !new.addresses.contains($0) }
+        let added = new.addresses.filter { !old.addresses.contains($0) }
+        if new.advertisementInterval != old.advertisementInterval {
+            master.nextAdvert = min(master.nextAdvert, now + new.advertisementInterval)
+        }
+        if new.announcements != old.announcements {
+            master.burst = AnnouncementBurst(resumingAt: now, new.announcements)
+        }
+        state = .master(master)
+        let differs =
+            new.addresses != old.addresses || new.advertisementInterval != old.advertisementInterval
+            || new.password != old.password || new.checksum != old.checksum
+        if differs { actions.append(.sendAdvert(priority: standing.effectivePriority)) }
+        if !gone.isEmpty { actions.append(.release(gone)) }
+        if !added.isEmpty { actions.append(.claim(added)) }
+    }
+
+    // MARK: - Adverts in every running state
+
+    /// Counts an advert, follows its checksum form and names what differs from our configuration (V3-RX-15, V3-RX-16).
+    mutating func hear(
+        _ advert: Advertisement, from source: IPAddress, at heardAt: Instant, _ actions: inout [Action]
+    ) {
+        counters[.advertsReceived] += 1
+        lastHeard = heardAt
+        if advert.priority == 0 {
+            counters[.priorityZeroReceived] += 1
+            if let master, master != source { counters[.priorityZeroFromOther] += 1 }
+        }
+        if advert.hasTrailingOctets { counters[.trailingOctets] += 1 }
+        if configuration.isOwner, advert.priority > 0 {
+            let lower = PeerDifference.ownerHears(priority: advert.priority)
+            actions.append(.peerDiffers(source, advert.priority == 255 ? .bothOwner : lower))
+        }
+        if advert.version == .v3, advert.interval != configuration.advertisementInterval, advert.priority != 0 {
+            counters[.intervalErrors] += 1
+            let difference = PeerDifference.interval(own: configuration.advertisementInterval, peer: advert.interval)
+            actions.append(.peerDiffers(source, difference))
+        }
+        if advert.addressDigest != addressDigest {
+            counters[.addressListErrors] += 1
+            actions.append(.peerDiffers(source, .addresses))
+        }
+        if !advert.beginsLinkLocal {
+            counters[.firstAddressNotLinkLocal] += 1
+            actions.append(.peerDiffers(source, .firstAddressNotLinkLocal))
+        }
+        guard configuration.version == .v3, configuration.family == .ipv4 else { return }
+        if advert.checksumForm != checksumForm {
+            counters[.otherChecksumForm] += 1
+            actions.append(.peerDiffers(source, .checksumForm))
+        }
+        checksum.heard(advert.checksumForm, at: heardAt)
+    }
+
+    private var addressDigest: AddressDigest { AddressDigest(configuration.addresses.lazy.map { $0.address }) }
+}

@@ -1,0 +1,326 @@
+// One election on one interface for one family: the state machine of RFC 9568 §6.4 and RFC 3768 §6.4. Values in, values out:
+// it owns no socket, no timer and no clock. The states are switched outside, the events inside, and each state's timers live
+// in its case. This file holds the states and the ways between them; VirtualRouter+Backup and +Master hold the rows.
+
+import Wire
+
+/// A virtual router and its state.
+package struct VirtualRouter: Hashable, Sendable {
+    /// The state machine's own states. `fault` and `disabled` are RFC 9568's Initialize with a reason.
+    enum State: Hashable, Sendable {
+        case initialize
+        case fault
+        case disabled
+        case backup(Backup)
+        case master(Master)
+    }
+
+    /// What ends a backup: who was there last.
+    enum Takeover: Hashable, Sendable {
+        case silence
+        case resigned(IPAddress)
+        case lower(IPAddress, priority: UInt8)
+    }
+
+    /// Active_Down_Timer runs, or a claim gate does.
+    struct Backup: Hashable, Sendable {
+        var masterDown: Instant
+        var takeover = Takeover.silence
+        /// The gate that is awaited since the timer ran out, and what it was for.
+        var gate: Gate?
+    }
+
+    struct Gate: Hashable, Sendable {
+        var sequence: UInt32
+        var cause: Cause
+    }
+
+    /// Adver_Timer runs.
+    struct Master: Hashable, Sendable {
+        var nextAdvert: Instant
+        /// Why, until the addresses are on the interface; nil afterwards.
+        var claiming: Cause?
+        var burst: AnnouncementBurst?
+        var answers = AnswerLimiter()
+        /// The release gate that is awaited before leaving.
+        var releaseGate: UInt32?
+        /// The release gate passed or does not matter any more.
+        var mayLeave = false
+    }
+
+    /// A fault of its own making, tried again after a pause that doubles from 1 s to 60 s.
+    struct Pause: Hashable, Sendable {
+        var fault: Fault
+        var until: Instant
+    }
+
+    package internal(set) var configuration: VirtualRouterConfiguration
+    package internal(set) var standing = Standing()
+    package internal(set) var counters = Counters()
+    package internal(set) var lastTransition: Transition?
+    var state = State.initialize
+    var pause: Pause?
+    var pauseLength = Duration.seconds(1)
+    var gateSequence: UInt32 = 0
+    /// Active_Adver_Interval: the own interval until an advert teaches another (version 3).
+    package internal(set) var masterInterval: Duration
+    /// The last other router that was believed as master, and when it was heard.
+    package internal(set) var master: IPAddress?
+    package internal(set) var masterPriority: UInt8 = 0
+    package internal(set) var lastHeard: Instant?
+    /// Start of the preempt delay: the first lower advert since the router started (checklist V3-CFG-09).
+    var firstLower: Instant?
+    var checksum = ChecksumFollower()
+    /// The last claim was refused: until one succeeds a lower master is left alone, who can at least serve.
+    var isClaimDoubtful = false
+    /// The state in which an earlier engine left off; coming into it again is a resumption and no news.
+    private var resumes: StateName?
+
+    package init(_ configuration: VirtualRouterConfiguration) {
+        self.configuration = configuration
+        masterInterval = configuration.advertisementInterval
+    }
+
+    /// Takes over what an earlier engine knew of this router: its counters, its last transition and the state it was in.
+    package mutating func restore(_ snapshot: RouterSnapshot) {
+        counters = snapshot.counters
+        lastTransition = snapshot.lastTransition
+        resumes = snapshot.state
+    }
+
+    // MARK: - What others see
+
+    /// The state as users see it. A master whose addresses are not on the interface yet is still a backup.
+    package var stateName: StateName {
+        switch state {
+        case .initialize: .initialize
+        case .fault: .fault
+        case .disabled: .disabled
+        case .backup: .backup
+        case .master(let master): master.claiming == nil ? .master : .backup
+        }
+    }
+
+    /// All present faults, its own included.
+    package var faults: [Fault] { standing.faults + (pause.map { [$0.fault] } ?? []) }
+
+    /// The addresses that ought to be on the interface now: those of a master, claimed or being claimed.
+    package var wantedAddresses: [InterfaceAddress] {
+        if case .master = state { configuration.addresses } else { [] }
+    }
+
+    /// It sends adverts.
+    package var isAdvertising: Bool {
+        if case .master = state { true } else { false }
+    }
+
+    package var skewTime: Duration {
+        Timing.skew(configuration.version, priority: standing.effectivePriority, interval: masterInterval)
+    }
+
+    package var masterDownInterval: Duration {
+        Timing.masterDown(configuration.version, priority: standing.effectivePriority, interval: masterInterval)
+    }
+
+    /// The form of checksum to send over IPv4.
+    package var checksumForm: ChecksumForm {
+        switch configuration.checksum {
+        case .automatic: configuration.version == .v3 ? checksum.form : .message
+        case .message: .message
+        case .pseudoHeader: .pseudoHeader
+        }
+    }
+
+    /// What reception expects for this router.
+    package var receptionRules: ReceptionRules {
+        ReceptionRules(
+            version: configuration.version, family: configuration.family, vrid: configuration.vrid,
+            localAddress: standing.localAddress, interval: configuration.advertisementInterval,
+            checksum: receivedForms, password: configuration.password,
+            addressDigest: AddressDigest(configuration.addresses.lazy.map { $0.address }),
+            firstAddressMustBeLinkLocal: configuration.strictFirstAddress)
+    }
+
+    private var receivedForms: ReceptionRules.Checksum {
+        switch configuration.checksum {
+        case .automatic: .either
+        case .message: .message
+        case .pseudoHeader: .pseudoHeader
+        }
+    }
+
+    /// When it next wants `Event.deadline`; nil for never.
+    package var deadline: Instant? {
+        switch state {
+        case .initialize, .disabled: nil
+        case .fault: pause?.until
+        case .backup(let backup): backup.gate == nil ? backup.masterDown : nil
+        case .master(let master):
+            if let due = master.burst?.due, due < master.nextAdvert { due } else { master.nextAdvert }
+        }
+    }
+
+    /// The gate that is awaited now, to be asked for again when the request may have been lost.
+    package var awaitedGate: (kind: GateKind, sequence: UInt32, cause: Cause)? {
+        switch state {
+        case .backup(let backup): backup.gate.map { (.claim, $0.sequence, $0.cause) }
+        case .master(let master): master.releaseGate.map { (.release, $0, idleState.cause) }
+        case .initialize, .fault, .disabled: nil
+        }
+    }
+
+    // MARK: - Events
+
+    /// The one entrance. Appends what is to be done, in order.
+    package mutating func handle(_ event: Event, at now: Instant, appendingTo actions: inout [Action]) {
+        switch event {
+        case .standing(let new):
+            let old = standing
+            standing = new
+            reconsider(previous: old, now, &actions)
+            return
+        case .reconfigured(let new):
+            reconfigure(new, now, &actions)
+            return
+        default:
+            break
+        }
+        switch state {
+        case .initialize, .disabled: handleIdle(event, now, &actions)
+        case .fault: handleFault(event, now, &actions)
+        case .backup(let backup): handle(backup, event, now, &actions)
+        case .master(let master): handle(master, event, now, &actions)
+        }
+    }
+
+    /// FSM-I-3: nothing is listened to; only a resumption begins something.
+    private mutating func handleIdle(_ event: Event, _ now: Instant, _ actions: inout [Action]) {
+        guard case .resumeMaster = event, case .initialize = state, mayRun else { return }
+        // The advert is due at once but goes out with the first deadline, after what is queued has been read.
+        let burst = AnnouncementBurst(resumingAt: now, configuration.announcements)
+        state = .master(Master(nextAdvert: now, claiming: .resumed, burst: burst))
+        actions.append(.claim(configuration.addresses))
+    }
+
+    private mutating func handleFault(_ event: Event, _ now: Instant, _ actions: inout [Action]) {
+        guard case .deadline = event, let pause, pause.until <= now else { return }
+        self.pause = nil
+        reconsider(previous: standing, now, &actions)
+    }
+
+    // MARK: - May it run?
+
+    var mayRun: Bool { !standing.isLeaving && !standing.isDisabled && faults.isEmpty }
+
+    /// Brings the state in line with the standing: the only place that starts and stops the election.
+    mutating func reconsider(previous: Standing, _ now: Instant, _ actions: inout [Action]) {
+        guard mayRun else {
+            leave(now, &actions)
+            return
+        }
+        switch state {
+        case .initialize: start(.started, now, &actions)
+        case .disabled: start(.enabled, now, &actions)
+        case .fault: start(.recovered, now, &actions)
+        case .backup: break
+        case .master(let master): reconsider(master, previous: previous, now, &actions)
+        }
+    }
+
+    /// FSM-I-1 and FSM-I-2.
+    mutating func start(_ cause: Cause, _ now: Instant, _ actions: inout [Action]) {
+        masterInterval = configuration.advertisementInterval
+        firstLower = nil
+        master = nil
+        masterPriority = 0
+        lastHeard = nil
+        if standing.effectivePriority == 255 {
+            enter(.backup(Backup(masterDown: now)), because: cause, now, &actions)
+            takeOver(because: .owner, now, &actions)
+        } else {
+            enter(.backup(Backup(masterDown: now + masterDownInterval)), because: cause, now, &actions)
+        }
+    }
+
+    /// Away from the election, with a resignation where a master can still send one. A planned move of a master waits for
+    /// its release gate; a fault does not.
+    private mutating func leave(_ now: Instant, _ actions: inout [Action]) {
+        let target = idleState
+        switch state {
+        case .initialize, .disabled, .fault:
+            if target.state != state { enter(target.state, because: target.cause, now, &actions) }
+        case .backup(let backup):
+            cancelGate(of: backup, &actions)
+            enter(target.state, because: target.cause, now, &actions)
+        case .master(var master):
+            let planned = (standing.isLeaving || standing.isDisabled) && standing.canServe && pause == nil
+            if planned, configuration.gatesRelease, !master.mayLeave, master.claiming == nil {
+                guard master.releaseGate == nil else { return }
+                gateSequence += 1
+                master.releaseGate = gateSequence
+                state = .master(master)
+                actions.append(.runGate(.release, sequence: gateSequence, cause: target.cause))
+                return
+            }
+            if let sequence = master.releaseGate { actions.append(.cancelGate(sequence: sequence)) }
+            resign(&actions)
+            enter(target.state, because: target.cause, now, &actions)
+        }
+    }
+
+    /// Where the standing sends a router that may not run.
+    private var idleState: (state: State, cause: Cause) {
+        if standing.isLeaving { return (.initialize, standing.isRemoved ? .reconfigured : .stopped) }
+        if standing.isDisabled { return (.disabled, .disabled) }
+        return (.fault, faults.first.map { .fault($0) } ?? .stopped)
+    }
+
+    /// FSM-A-1: priority 0, then the addresses go.
+    mutating func resign(_ actions: inout [Action]) {
+        if standing.canSend {
+            counters[.priorityZeroSent] += 1
+            actions.append(.sendAdvert(priority: 0))
+        }
+        actions.append(.release(configuration.addresses))
+    }
+
+    mutating func cancelGate(of backup: Backup, _ actions: inout [Action]) {
+        if let gate = backup.gate { actions.append(.cancelGate(sequence: gate.sequence)) }
+    }
+
+    /// A fault of its own: out of the election for a pause that doubles while it goes on failing.
+    mutating func pause(for fault: Fault, _ now: Instant, _ actions: inout [Action]) {
+        pause = Pause(fault: fault, until: now + pauseLength)
+        pauseLength = min(pauseLength * 2, .seconds(60))
+        enter(.fault, because: .fault(fault), now, &actions)
+    }
+
+    /// The only way from state to state. The transition is reported unless users see no difference.
+    mutating func enter(_ new: State, because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
+        let old = stateName
+        state = new
+        report(from: old, because: cause, now, &actions)
+    }
+
+    mutating func report(from old: StateName, because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
+        guard stateName != old else { return }
+        let resumed = resumes == stateName
+        resumes = nil
+        guard !resumed else {
+            let priority = standing.effectivePriority
+            actions.append(
+                .transition(
+                    Transition(from: old, to: stateName, cause: .resumed, at: now, effectivePriority: priority)))
+            return
+        }
+        switch stateName {
+        case .master: counters[.masterTransitions] += 1
+        case .backup: counters[.backupTransitions] += 1
+        case .initialize, .fault, .disabled: break
+        }
+        let transition = Transition(
+            from: old, to: stateName, cause: cause, at: now, effectivePriority: standing.effectivePriority)
+        lastTransition = transition
+        actions.append(.transition(transition))
+    }
+}

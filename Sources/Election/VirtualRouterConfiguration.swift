@@ -1,0 +1,135 @@
+// What one election needs to know: the values that Configuration parses from YAML, Messages carries to the engine and
+// VirtualRouter obeys. A value of this type is already valid; nothing here is checked a second time.
+
+import Wire
+
+/// The number that supervisor and engine use for a virtual router instead of its name. Given by the supervisor, never reused.
+package struct RouterID: Hashable, Comparable, Sendable {
+    package var number: UInt32
+    package init(_ number: UInt32) { self.number = number }
+    package static func < (left: Self, right: Self) -> Bool { left.number < right.number }
+}
+
+/// The number that supervisor and engine use for a check. Given by the supervisor, never reused.
+package struct CheckID: Hashable, Sendable {
+    package var number: UInt32
+    package init(_ number: UInt32) { self.number = number }
+}
+
+/// Which IPv4 checksum version 3 adverts carry (checklist V3-PK-08). Reception always accepts both unless a form is forced.
+package enum ChecksumPolicy: UInt8, Sendable, Hashable {
+    /// Send the form that peers were last heard to send; RFC 9568's (message only) until then.
+    case automatic
+    /// RFC 9568: the message alone.
+    case message
+    /// The other reading of RFC 5798: with the IPv4 pseudo-header.
+    case pseudoHeader
+}
+
+/// What a failed check does to one virtual router.
+package enum CheckEffect: Hashable, Sendable {
+    /// The router is in fault while the check fails.
+    case fault
+    /// The effective priority changes by this number, -253 ... -1.
+    case weight(Int16)
+    /// The router steps down but may still take over, at priority 1, when nobody else advertises.
+    case lastResort
+}
+
+/// A check that a virtual router depends on.
+package struct CheckReference: Hashable, Sendable {
+    package var check: CheckID
+    package var effect: CheckEffect
+
+    package init(check: CheckID, effect: CheckEffect) {
+        self.check = check
+        self.effect = effect
+    }
+}
+
+/// When and how a new master tells the segment (checklist GARP-02, GARP-03, NA-06).
+package struct AnnouncementPlan: Hashable, Sendable {
+    /// Offsets of the rounds from the claim, ascending, first usually zero; at most 16 of them.
+    package var rounds: [Duration]
+    /// Also send every address again this often while master; nil for never.
+    package var refresh: Duration?
+
+    package init(rounds: [Duration], refresh: Duration?) {
+        self.rounds = rounds
+        self.refresh = refresh
+    }
+
+    /// IPv4: 0, 100 ms, 1 s, 3 s. IPv6: 0, 1, 2 s (RFC 4861 §7.2.6 allows three, a second apart).
+    package static func standard(for family: AddressFamily) -> AnnouncementPlan {
+        switch family {
+        case .ipv4:
+            AnnouncementPlan(rounds: [.zero, .milliseconds(100), .seconds(1), .seconds(3)], refresh: nil)
+        case .ipv6:
+            AnnouncementPlan(rounds: [.zero, .seconds(1), .seconds(2)], refresh: nil)
+        }
+    }
+}
+
+/// Everything about one virtual router that the engine must know.
+package struct VirtualRouterConfiguration: Hashable, Sendable {
+    /// Name of the Linux interface, at most 15 octets.
+    package var interface: String
+    /// 1...255 (RFC 9568 §5.2.3).
+    package var vrid: UInt8
+    package var version: ProtocolVersion
+    /// 1...254, or 255 for the owner of the addresses (RFC 9568 §5.2.4).
+    package var priority: UInt8
+    /// Version 3: 10 ms ... 40.95 s in steps of 10 ms; version 2: 1 ... 255 s in steps of 1 s.
+    package var advertisementInterval: Duration
+    package var preempt: Bool
+    /// Zero, or how long a lower master is tolerated first (checklist V3-CFG-09).
+    package var preemptDelay: Duration
+    /// In the order of the advert; for IPv6 the first is link-local. Never empty, all of one family.
+    package var addresses: [InterfaceAddress]
+    package var checksum: ChecksumPolicy
+    /// RFC 2338 simple password, version 2 only: at most 8 octets, zero filled on the wire; nil for none.
+    package var password: [UInt8]?
+    /// Drop IPv6 adverts whose first address is not link-local (checklist V3-RX-13).
+    package var strictFirstAddress: Bool
+    package var announcements: AnnouncementPlan
+    package var checks: [CheckReference]
+    /// A command must succeed before advert and claim.
+    package var gatesClaim: Bool
+    /// A command must have run before a planned resignation.
+    package var gatesRelease: Bool
+
+    package init(
+        interface: String, vrid: UInt8, version: ProtocolVersion = .v3, priority: UInt8 = 100,
+        advertisementInterval: Duration = .seconds(1), preempt: Bool = true, preemptDelay: Duration = .zero,
+        addresses: [InterfaceAddress], checksum: ChecksumPolicy = .automatic, password: [UInt8]? = nil,
+        strictFirstAddress: Bool = false, announcements: AnnouncementPlan? = nil, checks: [CheckReference] = [],
+        gatesClaim: Bool = false, gatesRelease: Bool = false
+    ) {
+        self.interface = interface
+        self.vrid = vrid
+        self.version = version
+        self.priority = priority
+        self.advertisementInterval = advertisementInterval
+        self.preempt = preempt
+        self.preemptDelay = preemptDelay
+        self.addresses = addresses
+        self.checksum = checksum
+        self.password = password
+        self.strictFirstAddress = strictFirstAddress
+        self.announcements = announcements ?? .standard(for: addresses.first?.address.family ?? .ipv4)
+        self.checks = checks
+        self.gatesClaim = gatesClaim
+        self.gatesRelease = gatesRelease
+    }
+
+    /// The family of the election, which is that of the first address.
+    package var family: AddressFamily { addresses.first?.address.family ?? .ipv4 }
+
+    /// The two have an address in common, whatever its prefix and interface.
+    func sharesAddress(with other: Self) -> Bool {
+        addresses.contains { mine in other.addresses.contains { $0.address == mine.address } }
+    }
+
+    /// Priority 255: this host owns the addresses (RFC 9568 §1.7).
+    package var isOwner: Bool { priority == 255 }
+}

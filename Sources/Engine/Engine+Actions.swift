@@ -1,0 +1,198 @@
+// How each action of the elections is done: adverts, addresses, announcements, reports. Actions are performed in their order;
+// what a claim answers is fed back at once and its consequences join the end of the list.
+
+import Election
+import Glibc
+import Kernel
+import Messages
+import System
+import Wire
+
+extension Engine {
+    /// Performs everything in `actions`, and what that causes.
+    func perform() {
+        var position = 0
+        while position < actions.count {
+            let item = actions[position]
+            position += 1
+            perform(item.action, for: item.router)
+        }
+        actions.removeAll(keepingCapacity: true)
+    }
+
+    private func perform(_ action: Action, for id: RouterID) {
+        switch action {
+        case .sendAdvert(let priority):
+            sendAdvert(priority, for: id)
+        case .claim(let addresses):
+            claim(addresses, for: id)
+        case .release(let addresses):
+            release(addresses, for: id)
+        case .announce(let range):
+            announce(range, for: id)
+        case .runGate(let kind, let sequence, let cause):
+            reporter.send(.gateWanted(id, kind, sequence: sequence, cause: cause))
+        case .cancelGate(let sequence):
+            reporter.send(.gateCancelled(id, sequence: sequence))
+        case .transition(let transition):
+            if transition.cause != .resumed { records[id]?.stateSince = Clock.boottime() }
+            // The snapshot first: whoever acts on the transition finds the new state in the mirror.
+            if let snapshot = snapshot(of: id) { reporter.send(.snapshot(snapshot)) }
+            reporter.send(.transition(id, transition))
+        case .peerDiffers(let peer, let difference):
+            reporter.send(.notice(.peerDiffers(id, peer: peer, what: difference)))
+        case .releaseGateFailed(let failure, let leaving):
+            reporter.send(.notice(.releaseGateFailed(id, failure, stopping: leaving)))
+        }
+    }
+
+    // MARK: - Adverts
+
+    private func sendAdvert(_ priority: UInt8, for id: RouterID) {
+        guard let router = node.router(id), let record = records[id], let source = router.standing.localAddress,
+            let link = table.link(named: record.configuration.interface),
+            let port = ports.advertPort(
+                SocketTag(family: record.configuration.family, interfaceIndex: link.index))
+        else {
+            node.count(.advertSendErrors, for: id)
+            return
+        }
+        let destination = IPAddress.vrrpGroup(record.configuration.family)
+        OutgoingAdvertisement(
+            version: router.configuration.version, vrid: router.configuration.vrid, priority: priority,
+            interval: router.configuration.advertisementInterval, addresses: record.advertised,
+            checksumForm: router.checksumForm, password: router.configuration.password
+        ).encode(into: &payload, source: source, destination: destination)
+        do throws(SystemError) {
+            try port.socket.send(payload, from: source, to: destination)
+            node.count(.advertsSent, for: id)
+            records[id]?.lastAdvertSent = Clock.boottime()
+            records[id]?.sendErrorTold = .min
+            advertised.append(id)
+        } catch {
+            // Tried again with the next advert (checklist V3-TX-05); told once until one goes out.
+            node.count(.advertSendErrors, for: id)
+            guard record.sendErrorTold == .min else { return }
+            records[id]?.sendErrorTold = Clock.monotonic()
+            tell(error, for: id)
+        }
+    }
+
+    // MARK: - Addresses
+
+    private func claim(_ addresses: [InterfaceAddress], for id: RouterID) {
+        guard let record = records[id], let link = table.link(named: record.configuration.interface) else {
+            if let first = addresses.first { claimFailed(first, ENODEV, for: id) }
+            return
+        }
+        if let old = record.claimedOn, old != link.index { remove(record.configuration.addresses, index: old, for: id) }
+        records[id]?.claimedOn = link.index
+        for address in addresses {
+            do throws(KernelError) {
+                try requests.add(address, index: link.index)
+            } catch {
+                // The owner's addresses are its own and were there before us (RFC 9568 §1.7).
+                if error.code == EEXIST, record.configuration.isOwner { continue }
+                node.count(.addressAddErrors, for: id)
+                tell(error, for: id)
+                claimFailed(address, error.code, for: id)
+                return
+            }
+        }
+        node.claimed(id, failure: nil, at: now, appendingTo: &actions)
+    }
+
+    private func claimFailed(_ address: InterfaceAddress, _ code: Int32, for id: RouterID) {
+        let failure = ClaimFailure(address: address, code: code)
+        node.claimed(id, failure: failure, at: now, appendingTo: &actions)
+    }
+
+    private func release(_ addresses: [InterfaceAddress], for id: RouterID) {
+        guard let record = records[id],
+            let index = record.claimedOn ?? table.link(named: record.configuration.interface)?.index
+        else { return }
+        remove(addresses, index: index, for: id)
+        reporter.markDirty(id)
+    }
+
+    private func remove(_ addresses: [InterfaceAddress], index: UInt32, for id: RouterID) {
+        for address in addresses {
+            do throws(KernelError) {
+                try requests.remove(address, index: index)
+            } catch {
+                node.count(.addressDeleteErrors, for: id)
+                tell(error, for: id)
+                refusedRemovals.append((address, index))
+            }
+        }
+    }
+
+    /// Tries again what could not be removed, unless it is wanted there by now (promise 1).
+    func retryRemovals() {
+        guard !refusedRemovals.isEmpty else { return }
+        let again = refusedRemovals
+        refusedRemovals = []
+        for (address, index) in again {
+            let isWanted = node.routerIDs.contains { id in
+                records[id]?.claimedOn == index && node.router(id)?.wantedAddresses.contains(address) ?? false
+            }
+            guard !isWanted, !refusedRemovals.contains(where: { $0 == (address, index) }) else { continue }
+            do throws(KernelError) {
+                try requests.remove(address, index: index)
+            } catch {
+                refusedRemovals.append((address, index))
+            }
+        }
+    }
+
+    // MARK: - Announcements
+
+    private func announce(_ range: Range<Int>, for id: RouterID) {
+        guard let record = records[id], let link = table.link(named: record.configuration.interface),
+            let hardware = link.hardwareAddress
+        else { return }
+        let isRouter = record.configuration.family == .ipv6 && Forwarding.isOn(interface: link.name)
+        for place in range where place < record.advertised.count {
+            let frame: [UInt8]
+            switch record.advertised[place] {
+            case .ipv4(let address):
+                frame = ARPPacket.gratuitousRequest(address, at: hardware).frame()
+            case .ipv6(let address):
+                frame = NeighborAdvertisement.unsolicited(address, at: hardware, isRouter: isRouter)
+                    .frame(source: hardware)
+            }
+            do throws(SystemError) {
+                try ports.send(frame, on: link)
+                node.count(.announcementsSent, for: id)
+            } catch {
+                tell(error, for: id)
+                return
+            }
+        }
+    }
+
+    // MARK: - Errors of the kernel
+
+    func tell(_ error: KernelError, for id: RouterID?) {
+        reporter.send(
+            .notice(
+                .kernel(
+                    id, call: error.call, subject: error.subject, code: error.code, explanation: error.explanation)))
+    }
+
+    func tell(_ error: SystemError, for id: RouterID?) {
+        reporter.send(.notice(.kernel(id, call: error.call, subject: error.subject, code: error.code, explanation: "")))
+    }
+}
+
+/// Whether the kernel forwards IPv6 on an interface: then it answers solicitations as a router, and our advertisements must say
+/// the same (checklist NA-05). Read from /proc/sys, which is memory of the kernel and never a disk.
+private enum Forwarding {
+    static func isOn(interface: String) -> Bool {
+        let file = unsafe open("/proc/sys/net/ipv6/conf/\(interface)/forwarding", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return false }
+        let descriptor = Descriptor(taking: file)
+        var octet: UInt8 = 0
+        return unsafe read(descriptor.number, &octet, 1) == 1 && octet != UInt8(ascii: "0")
+    }
+}

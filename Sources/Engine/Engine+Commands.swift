@@ -1,0 +1,220 @@
+// What each command of the supervisor does, and how interfaces become facts for the elections.
+
+import Election
+import Kernel
+import Messages
+import System
+import Wire
+
+extension Engine {
+    /// Reads and obeys one message. One that cannot be read ends the engine: the two processes are not of one build.
+    func obey(_ octets: Span<UInt8>, with descriptor: consuming Descriptor?) {
+        do throws(MessageError) {
+            obey(try Command(decoding: octets), with: descriptor)
+        } catch {
+            beginStop(withoutGates: true)
+        }
+    }
+
+    private func obey(_ command: Command, with descriptor: consuming Descriptor?) {
+        switch command {
+        case .hello(let version):
+            if version != messagesVersion { beginStop(withoutGates: true) }
+        case .adopt(let tag):
+            if let descriptor { adopt(descriptor, tag) }
+        case .resume(let snapshot):
+            resumable[snapshot.router] = snapshot
+        case .check(let definition):
+            node.define(
+                check: definition.check, timeToLive: definition.timeToLive, known: definition.verdict, at: now,
+                appendingTo: &actions)
+        case .removeCheck(let check):
+            node.removeCheck(check)
+        case .configure(let id, let configuration, let disabled):
+            configure(id, configuration, disabled: disabled)
+        case .remove(let id):
+            node.remove(id, at: now, appendingTo: &actions)
+        case .commit:
+            commit()
+        case .verdict(let check, let verdict):
+            node.verdict(verdict, of: check, at: now, appendingTo: &actions)
+        case .gate(let id, let sequence, let failure):
+            node.gate(id, sequence: sequence, failure: failure, at: now, appendingTo: &actions)
+        case .disable(let id, let disabled):
+            node.setDisabled(id, disabled, at: now, appendingTo: &actions)
+            reporter.markDirty(id)
+        case .stop:
+            beginStop(withoutGates: false)
+        }
+        perform()
+    }
+
+    private func adopt(_ descriptor: consuming Descriptor, _ tag: SocketTag) {
+        guard ports.advertPort(tag) == nil else { return }
+        let port = ports.adopt(descriptor, tag)
+        do throws(SystemError) {
+            try watch(port)
+        } catch {
+            tell(error, for: nil)
+        }
+    }
+
+    private func configure(_ id: RouterID, _ configuration: VirtualRouterConfiguration, disabled: Bool) {
+        let old = records[id]
+        if old == nil {
+            records[id] = RouterRecord(configuration)
+        } else {
+            records[id]?.configuration = configuration
+            records[id]?.advertised = configuration.addresses.map(\.address)
+        }
+        // A new virtual address may have been the source of somebody's adverts, so every interface is looked at again.
+        refreshFacts(of: configuration.interface)
+        let snapshot = old == nil ? resumable.removeValue(forKey: id) : nil
+        if let snapshot { records[id]?.stateSince = snapshot.since }
+        // A master that is to be disabled goes on first and is disabled then, behind its release gate and with a resignation,
+        // as if no engine had died.
+        let asMaster = isFresh(snapshot, configuration)
+        node.configure(
+            id, configuration, disabled: disabled && !asMaster, resuming: snapshot, asMaster: asMaster, at: now,
+            appendingTo: &actions)
+        if disabled, asMaster {
+            perform()
+            node.setDisabled(id, true, at: now, appendingTo: &actions)
+        }
+        reporter.markDirty(id)
+    }
+
+    /// Whether a master of an earlier engine may go on: its last advert is younger than 3 × interval, so no peer has begun to
+    /// take over.
+    private func isFresh(_ snapshot: RouterSnapshot?, _ configuration: VirtualRouterConfiguration) -> Bool {
+        guard let snapshot, snapshot.state == .master, snapshot.lastAdvertSent > 0 else { return false }
+        let age = Clock.boottime() - snapshot.lastAdvertSent
+        return age >= 0 && age < (configuration.advertisementInterval * 3).nanoseconds
+    }
+
+    private func commit() {
+        if !isCommitted {
+            isCommitted = true
+            removeLeftovers()
+        }
+        resumable.removeAll()
+        closeUnusedPorts()
+        reporter.send(.ready)
+    }
+
+    /// Addresses with our tag that no master of this engine wants were left by an earlier run (promise 1).
+    private func removeLeftovers() {
+        var wanted: [UInt32: Set<InterfaceAddress>] = [:]
+        for id in node.routerIDs {
+            guard let router = node.router(id), let link = table.link(named: router.configuration.interface) else {
+                continue
+            }
+            wanted[link.index, default: []].formUnion(router.wantedAddresses)
+        }
+        for state in table.ours + unmarked() where !(wanted[state.interfaceIndex]?.contains(state.address) ?? false) {
+            do throws(KernelError) {
+                try requests.remove(state.address, index: state.interfaceIndex)
+                let name = table.links[state.interfaceIndex]?.name ?? "\(state.interfaceIndex)"
+                reporter.send(.notice(.leftoverRemoved(state.address, interface: name)))
+            } catch {
+                tell(error, for: nil)
+            }
+        }
+    }
+
+    /// Configured addresses that are on their interface on a kernel that cannot mark them.
+    private func unmarked() -> [AddressState] {
+        var found: [AddressState] = []
+        for record in records.values
+        where requests.cannotMark(record.configuration.family) && !record.configuration.isOwner {
+            guard let link = table.link(named: record.configuration.interface) else { continue }
+            found += table.states(of: record.configuration.addresses, on: link.index).filter { !$0.isOurs }
+        }
+        return found
+    }
+
+    /// Drops what belongs to routers that left the configuration and have come to rest.
+    func forgetRemoved() {
+        guard node.forgetRemoved(at: now, appendingTo: &actions) else { return }
+        perform()
+        let present = Set(node.routerIDs)
+        for id in records.keys where !present.contains(id) { records[id] = nil }
+        closeUnusedPorts()
+    }
+
+    // MARK: - Interfaces
+
+    /// Tells the elections what became of the interfaces since the last look.
+    func applyInterfaceChanges() {
+        let changes = table.takeChanges()
+        let used = Set(records.values.map(\.configuration.interface))
+        for name in changes.interfaces where used.contains(name) {
+            refreshFacts(of: name)
+            reporter.markDirty(records.filter { $0.value.configuration.interface == name }.map(\.key))
+        }
+        perform()
+        for id in node.routerIDs.sorted() {
+            guard let router = node.router(id), router.stateName == .master,
+                let link = table.link(named: router.configuration.interface)
+            else { continue }
+            let moved = records[id]?.claimedOn.map { $0 != link.index } ?? false
+            let gone = router.wantedAddresses.filter { address in
+                let removed = changes.removed.contains { $0.interfaceIndex == link.index && $0.address == address }
+                return moved || (removed && !table.isPresent(address, on: link.index))
+            }
+            guard !gone.isEmpty else { continue }
+            node.addressesLost(id, gone, at: now, appendingTo: &actions)
+            perform()
+        }
+        closeUnusedPorts()
+    }
+
+    private func refreshFacts(of name: String) {
+        guard let link = table.link(named: name) else {
+            node.interface(name, nil, at: now, appendingTo: &actions)
+            return
+        }
+        let users = records.values.filter { $0.configuration.interface == name }
+        var virtual: Set<IPAddress> = []
+        for record in users where !record.configuration.isOwner { virtual.formUnion(record.advertised) }
+        var facts = InterfaceFacts(index: link.index, isUp: link.isUp, hasCarrier: link.hasCarrier)
+        if case .ipv4(let address)? = table.source(on: link.index, .ipv4, excluding: virtual) {
+            facts.sourceIPv4 = address
+        }
+        if case .ipv6(let address)? = table.source(on: link.index, .ipv6, excluding: virtual) {
+            facts.sourceIPv6 = address
+        }
+        if users.contains(where: { $0.configuration.family == .ipv4 }) {
+            facts.socketErrorIPv4 = openSocket(.ipv4, link)
+        }
+        if users.contains(where: { $0.configuration.family == .ipv6 }) {
+            facts.socketErrorIPv6 = openSocket(.ipv6, link)
+        }
+        ports.prepareFrames(on: link)
+        node.interface(name, facts, at: now, appendingTo: &actions)
+    }
+
+    /// Makes sure that there is an advert socket; the errno if there cannot be one.
+    private func openSocket(_ family: AddressFamily, _ link: LinkState) -> Int32? {
+        let tag = SocketTag(family: family, interfaceIndex: link.index)
+        guard ports.advertPort(tag) == nil else { return nil }
+        do throws(SystemError) {
+            let port = try ports.open(tag, interface: link.name)
+            try watch(port)
+            reporter.send(.socket(tag), descriptor: port.socket.number)
+            return nil
+        } catch {
+            return error.code
+        }
+    }
+
+    private func closeUnusedPorts() {
+        guard isCommitted else { return }
+        var wanted: Set<SocketTag> = []
+        for record in records.values {
+            guard let link = table.link(named: record.configuration.interface) else { continue }
+            wanted.insert(SocketTag(family: record.configuration.family, interfaceIndex: link.index))
+        }
+        closePorts { !wanted.contains($0) }
+    }
+}

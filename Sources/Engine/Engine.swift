@@ -1,0 +1,334 @@
+// The engine's loop: readiness becomes events, Node decides, actions become kernel calls and reports. One thread; nothing here
+// waits for anything but the poller. It opens no file, starts no process and writes no log: what is worth a line is a report.
+
+import Election
+import Kernel
+import Messages
+import System
+import Wire
+
+/// What the engine keeps for a router beside its election.
+struct RouterRecord {
+    var configuration: VirtualRouterConfiguration
+    /// The addresses as the advert lists them.
+    var advertised: [IPAddress]
+    /// Boot time in nanoseconds.
+    var stateSince: Int64
+    /// The interface that the addresses were last put on. Names and indexes of interfaces change hands; what is to be taken
+    /// off is there and nowhere else.
+    var claimedOn: UInt32?
+    var lastAdvertSent: Int64 = 0
+    /// When an advert could not be sent and that was told.
+    var sendErrorTold: Int64 = .min
+
+    init(_ configuration: VirtualRouterConfiguration) {
+        self.configuration = configuration
+        advertised = configuration.addresses.map(\.address)
+        stateSince = Clock.boottime()
+    }
+}
+
+/// The engine. Made once, run once.
+package final class Engine {
+    /// What is read of one socket in one turn at most; the rest waits for the next turn, so that a flood cannot hold the
+    /// timers.
+    static let packetsPerDrain = 256
+    /// How often every router's snapshot and counters go up.
+    static let snapshotPeriod: Int64 = 1_000_000_000
+
+    enum Token {
+        static let supervisor: UInt64 = 1
+        static let timer: UInt64 = 2
+        static let netlink: UInt64 = 3
+        /// Advert sockets: this plus the descriptor number.
+        static let firstSocket: UInt64 = 1_000
+    }
+
+    var node = Node()
+    var actions: [RouterAction] = []
+    var records: [RouterID: RouterRecord] = [:]
+    var resumable: [RouterID: RouterSnapshot] = [:]
+    var table = InterfaceTable()
+    var ports = Ports()
+    var reporter: Reporter
+    let requests: NetlinkRequests
+    var advertised: [RouterID] = []
+    /// Removals that the kernel refused; tried again with each snapshot.
+    var refusedRemovals: [(address: InterfaceAddress, index: UInt32)] = []
+    private var needsResynchronisation = false
+    private var heard: [RouterID] = []
+    /// Nothing is sent and no timer served before the first commit.
+    var isCommitted = false
+    var isStopping = false
+
+    private var poller: Poller
+    private let timer: TimerDescriptor
+    private let monitor: NetlinkMonitor
+    private var events: [KernelEvent] = []
+    private var packet = PacketBuffer()
+    private var message = [UInt8](repeating: 0, count: MessageSocket.maximumLength)
+    var payload: [UInt8] = []
+    private var nextSnapshot = Clock.monotonic() + snapshotPeriod
+
+    /// Opens what the loop needs and reads the kernel's present state. Throws when netlink cannot be had.
+    package init(supervisor: consuming MessageSocket) throws(EngineError) {
+        reporter = Reporter(supervisor)
+        do throws(SystemError) {
+            poller = try Poller()
+            timer = try TimerDescriptor()
+            monitor = try NetlinkMonitor()
+            try poller.watch(reporter.socket.number, token: Token.supervisor)
+            try poller.watch(timer.number, token: Token.timer)
+            try poller.watch(monitor.number, token: Token.netlink)
+        } catch {
+            throw .system(error)
+        }
+        do throws(KernelError) {
+            requests = try NetlinkRequests()
+        } catch {
+            throw .kernel(error)
+        }
+        reporter.send(.hello(version: messagesVersion))
+        resynchronise()
+    }
+
+    /// Runs until all is released after a stop, or after the supervisor's end.
+    package func run() {
+        var tokens: [UInt64] = []
+        while !(isStopping && node.hasStopped) {
+            timer.set(nextWake)
+            do throws(SystemError) {
+                try poller.wait(milliseconds: -1, into: &tokens)
+            } catch {
+                // A poller that fails cannot be waited on: leave the election while that is still possible.
+                beginStop(withoutGates: true)
+            }
+            turn(tokens)
+        }
+        reporter.markDirty(Array(records.keys))
+        reporter.flushSnapshots { snapshot(of: $0) }
+        reporter.send(.stopped)
+    }
+
+    /// Reports something that went wrong before the engine began and that it can live with.
+    package func warn(_ error: SystemError) { tell(error, for: nil) }
+
+    private var nextWake: Int64 {
+        guard isCommitted, let deadline = node.deadline else { return nextSnapshot }
+        return min(nextSnapshot, deadline.nanoseconds)
+    }
+
+    var now: Instant { Instant(nanoseconds: Clock.monotonic()) }
+
+    /// One turn: packets, then the kernel's events and the supervisor's commands, then the timers.
+    private func turn(_ tokens: [UInt64]) {
+        var commands = false
+        var kernelEvents = false
+        for token in tokens {
+            switch token {
+            case Token.supervisor: commands = true
+            case Token.timer: timer.drain()
+            case Token.netlink: kernelEvents = true
+            default:
+                let number = Int32(truncatingIfNeeded: token - Token.firstSocket)
+                if let port = ports.advertPort(number: number) { drain(port, atMost: Self.packetsPerDrain) }
+            }
+        }
+        if kernelEvents { readKernelEvents() }
+        if commands { readCommands() }
+        if isCommitted { serveTimers() }
+        forgetRemoved()
+        report()
+    }
+
+    private func serveTimers() {
+        guard let deadline = node.deadline, deadline <= now else { return }
+        // What arrived before this moment is heard before a timer is believed, however much it is (promise 5). The socket's
+        // queue bounds it; what comes in meanwhile is left for the next turn.
+        for port in ports.adverts { drain(port, atMost: .max) }
+        node.wake(at: now, appendingTo: &actions)
+        perform()
+    }
+
+    private func report() {
+        let monotonic = Clock.monotonic()
+        node.takeHeard(into: &heard)
+        let isDue = monotonic >= nextSnapshot
+        if isDue || !advertised.isEmpty || !heard.isEmpty {
+            reporter.beat(.heartbeat(at: Clock.boottime(), advertised: advertised, heard: heard))
+            advertised.removeAll(keepingCapacity: true)
+            heard.removeAll(keepingCapacity: true)
+        }
+        if isDue {
+            nextSnapshot = monotonic + Self.snapshotPeriod
+            if needsResynchronisation {
+                resynchronise()
+                applyInterfaceChanges()
+            }
+            retryRemovals()
+            reporter.markDirty(node.routerIDs)
+        }
+        reporter.flush()
+        if reporter.takeRecovery() {
+            // A gate that nobody heard asking for would be waited for without end.
+            for gate in node.awaitedGates {
+                reporter.send(.gateWanted(gate.router, gate.kind, sequence: gate.sequence, cause: gate.cause))
+            }
+        }
+        reporter.flushSnapshots { snapshot(of: $0) }
+    }
+
+    // MARK: - Packets
+
+    private func drain(_ port: AdvertPort, atMost limit: Int) {
+        // What an earlier engine left in the queue is for the routers of the first commit.
+        guard isCommitted else { return }
+        port.arrivals.beginDrain()
+        for _ in 0..<limit {
+            do throws(SystemError) {
+                guard let received = try port.socket.receive(into: &packet) else {
+                    port.arrivals.endDrain()
+                    return
+                }
+                receive(received, at: port.arrivals.arrival(received.stamp))
+                if received.stamp >= port.arrivals.wall { return }
+            } catch {
+                // A receive error (ENETDOWN after the link went) says nothing that netlink does not say better.
+                return
+            }
+        }
+    }
+
+    private func receive(_ received: ReceivedPacket, at heardAt: Instant) {
+        let origin = PacketOrigin(
+            source: received.source, destination: received.destination, hopLimit: received.hopLimit)
+        let notice = node.receive(
+            packet.bytes.span.extracting(received.payload), from: origin, interfaceIndex: received.interfaceIndex,
+            heardAt: heardAt, at: now, appendingTo: &actions)
+        if let notice {
+            reporter.send(
+                .notice(
+                    .dropped(
+                        notice.router, interface: received.interfaceIndex, reason: notice.reason,
+                        source: received.source, count: notice.count)))
+        }
+        perform()
+    }
+
+    // MARK: - The kernel's events
+
+    private func readKernelEvents() {
+        events.removeAll(keepingCapacity: true)
+        do throws(SystemError) {
+            try monitor.receive(into: &events)
+        } catch {
+            events.append(.eventsLost)
+        }
+        var lost = false
+        for event in events {
+            if case .eventsLost = event { lost = true } else { table.apply(event) }
+            // A new interface may get the same index at once; sockets of the old one hear nothing any more.
+            if case .linkRemoved(let index, _) = event { closePorts(index: index) }
+        }
+        if lost {
+            resynchronise()
+            reporter.send(.notice(.resynchronised))
+        }
+        applyInterfaceChanges()
+    }
+
+    /// Reads links and addresses anew (checklist LX-53); tried again with the next snapshot if that fails.
+    private func resynchronise() {
+        do throws(KernelError) {
+            table.replace(links: try requests.links(), addresses: try requests.addresses())
+            needsResynchronisation = false
+        } catch {
+            needsResynchronisation = true
+            tell(error, for: nil)
+        }
+    }
+
+    // MARK: - The supervisor's commands
+
+    private func readCommands() {
+        while true {
+            do throws(SystemError) {
+                var received = try reporter.socket.receive(into: &message)
+                switch received.kind {
+                case .nothing:
+                    return
+                case .end:
+                    poller.unwatch(reporter.socket.number)
+                    beginStop(withoutGates: true)
+                    return
+                case .message(let length):
+                    obey(message.span.extracting(0..<length), with: received.descriptor.take())
+                }
+            } catch {
+                poller.unwatch(reporter.socket.number)
+                beginStop(withoutGates: true)
+                return
+            }
+        }
+    }
+
+    func beginStop(withoutGates: Bool) {
+        isStopping = true
+        node.stop(withoutGates: withoutGates, at: now, appendingTo: &actions)
+        perform()
+    }
+
+    // MARK: - Watching sockets
+
+    func watch(_ port: AdvertPort) throws(SystemError) {
+        try poller.watch(port.socket.number, token: Token.firstSocket + UInt64(port.socket.number))
+    }
+
+    /// Closes advert sockets and says so.
+    func closePorts(where unwanted: (SocketTag) -> Bool) {
+        for port in ports.takeAdverts(where: unwanted) {
+            poller.unwatch(port.socket.number)
+            reporter.send(.socketClosed(port.tag))
+        }
+    }
+
+    /// Closes everything that was opened on an interface that is gone.
+    private func closePorts(index: UInt32) {
+        closePorts { $0.interfaceIndex == index }
+        ports.closeFrames(index: index)
+    }
+
+    // MARK: - Snapshots
+
+    func snapshot(of id: RouterID) -> RouterSnapshot? {
+        guard let router = node.router(id), let record = records[id] else { return nil }
+        let boottime = Clock.boottime()
+        let offset = boottime - Clock.monotonic()
+        var snapshot = RouterSnapshot(router: id, state: router.stateName)
+        snapshot.since = record.stateSince
+        snapshot.taken = boottime
+        snapshot.effectivePriority = router.standing.effectivePriority
+        snapshot.contributions = router.standing.contributions
+        snapshot.faults = router.faults
+        snapshot.localAddress = router.standing.localAddress
+        snapshot.master = router.master
+        snapshot.masterPriority = router.masterPriority
+        snapshot.masterInterval = router.masterInterval
+        snapshot.masterDownInterval = router.masterDownInterval
+        snapshot.skewTime = router.skewTime
+        snapshot.lastAdvertHeard = router.lastHeard.map { $0.nanoseconds + offset } ?? 0
+        snapshot.lastAdvertSent = record.lastAdvertSent
+        if let link = table.link(named: record.configuration.interface) {
+            snapshot.held = record.configuration.addresses.filter { table.isPresent($0, on: link.index) }
+        }
+        snapshot.lastTransition = router.lastTransition
+        snapshot.counters = router.counters
+        return snapshot
+    }
+}
+
+/// Why an engine could not begin.
+package enum EngineError: Error {
+    case system(SystemError)
+    case kernel(KernelError)
+}

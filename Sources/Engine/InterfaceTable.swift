@@ -1,0 +1,96 @@
+// What the kernel has told about interfaces and their addresses, and what that means for elections: which interface has which
+// index, whether it carries, and where adverts are sent from.
+
+import Election
+import Kernel
+import Wire
+
+/// The interfaces of this network namespace.
+struct InterfaceTable {
+    private(set) var links: [UInt32: LinkState] = [:]
+    private var addresses: [UInt32: [AddressState]] = [:]
+
+    /// Names of interfaces that changed, and addresses that went away, since the last `takeChanges`.
+    private var changed: Set<String> = []
+    private var removed: [AddressState] = []
+
+    /// Forgets everything and takes a fresh dump; every name, old and new, counts as changed.
+    mutating func replace(links newLinks: [LinkState], addresses newAddresses: [AddressState]) {
+        for link in links.values { changed.insert(link.name) }
+        let old = addresses
+        links = [:]
+        addresses = [:]
+        for link in newLinks { apply(.link(link)) }
+        for address in newAddresses { apply(.address(address)) }
+        for state in old.values.joined() where !isPresent(state.address, on: state.interfaceIndex) {
+            removed.append(state)
+        }
+    }
+
+    /// Takes one event over. `eventsLost` is the caller's business.
+    mutating func apply(_ event: KernelEvent) {
+        switch event {
+        case .link(let link):
+            if let old = links[link.index], old.name != link.name { changed.insert(old.name) }
+            links[link.index] = link
+            changed.insert(link.name)
+        case .linkRemoved(let index, let name):
+            if let old = links.removeValue(forKey: index) { changed.insert(old.name) }
+            removed.append(contentsOf: addresses.removeValue(forKey: index) ?? [])
+            changed.insert(name)
+        case .address(let state):
+            var list = addresses[state.interfaceIndex] ?? []
+            if let place = list.firstIndex(where: { $0.address == state.address }) {
+                list[place] = state
+            } else {
+                list.append(state)
+            }
+            addresses[state.interfaceIndex] = list
+            noteChange(on: state.interfaceIndex)
+        case .addressRemoved(let state):
+            addresses[state.interfaceIndex]?.removeAll { $0.address == state.address }
+            removed.append(state)
+            noteChange(on: state.interfaceIndex)
+        case .eventsLost:
+            break
+        }
+    }
+
+    private mutating func noteChange(on index: UInt32) {
+        if let name = links[index]?.name { changed.insert(name) }
+    }
+
+    /// The changes since the last call.
+    mutating func takeChanges() -> (interfaces: [String], removed: [AddressState]) {
+        defer {
+            changed.removeAll(keepingCapacity: true)
+            removed.removeAll(keepingCapacity: true)
+        }
+        return (changed.sorted(), removed)
+    }
+
+    func link(named name: String) -> LinkState? { links.values.first { $0.name == name } }
+
+    func isPresent(_ address: InterfaceAddress, on index: UInt32) -> Bool {
+        addresses[index]?.contains { $0.address == address } ?? false
+    }
+
+    /// Those of `wanted` that are on the interface.
+    func states(of wanted: [InterfaceAddress], on index: UInt32) -> [AddressState] {
+        (addresses[index] ?? []).filter { wanted.contains($0.address) }
+    }
+
+    /// Everything that carries our tag.
+    var ours: [AddressState] { addresses.values.joined().filter(\.isOurs) }
+
+    /// Where adverts of `family` are sent from: the first usable address that is neither ours nor virtual, a primary one
+    /// if there is one (checklist V3-AD-05, V3-AD-06).
+    func source(on index: UInt32, _ family: AddressFamily, excluding virtual: Set<IPAddress>) -> IPAddress? {
+        let candidates = (addresses[index] ?? []).filter { state in
+            state.address.address.family == family && state.isUsable && !state.isOurs
+                && !virtual.contains(state.address.address)
+                && (family == .ipv4 || state.address.address.isLinkLocal)
+        }
+        return (candidates.first { !$0.isSecondary } ?? candidates.first)?.address.address
+    }
+}

@@ -1,0 +1,83 @@
+// The way up: reports to the supervisor, which the engine never waits for. Snapshots only mark their router dirty while the
+// pair is full, heartbeats are left out, everything else waits in a bounded queue, and what does not fit is reported as a
+// number.
+
+import Election
+import Messages
+import System
+
+/// Sends reports, and remembers those that found no room.
+struct Reporter: ~Copyable {
+    /// Reports that wait while the supervisor does not read.
+    static let queueLimit = 1_024
+
+    let socket: MessageSocket
+    private var queue: [Report] = []
+    private var lost: UInt32 = 0
+    private var hasRecovered = false
+    private(set) var dirty: Set<RouterID> = []
+    private var buffer: [UInt8] = []
+    /// The supervisor is gone.
+    private(set) var isClosed = false
+
+    init(_ socket: consuming MessageSocket) { self.socket = socket }
+
+    mutating func send(_ report: Report) {
+        flush()
+        if queue.isEmpty, transmit(report, descriptor: nil) { return }
+        guard queue.count < Self.queueLimit else {
+            lost &+= 1
+            return
+        }
+        queue.append(report)
+    }
+
+    /// A heartbeat; one that finds no room is left out, the next says the same.
+    mutating func beat(_ report: Report) {
+        flush()
+        if queue.isEmpty { _ = transmit(report, descriptor: nil) }
+    }
+
+    /// A socket with its descriptor; if there is no room now the supervisor goes without this duplicate, which costs a new
+    /// engine its queue and nothing else.
+    mutating func send(_ report: Report, descriptor: Int32) { _ = transmit(report, descriptor: descriptor) }
+
+    mutating func markDirty(_ router: RouterID) { dirty.insert(router) }
+
+    mutating func markDirty(_ routers: [RouterID]) { dirty.formUnion(routers) }
+
+    /// Sends what waits, oldest first, as far as there is room.
+    mutating func flush() {
+        while let first = queue.first, transmit(first, descriptor: nil) { queue.removeFirst() }
+        if lost > 0, queue.isEmpty, transmit(.lost(lost), descriptor: nil) {
+            lost = 0
+            hasRecovered = true
+        }
+    }
+
+    /// Whether a loss has been reported since the last call: what is still wanted should be said again.
+    mutating func takeRecovery() -> Bool {
+        defer { hasRecovered = false }
+        return hasRecovered
+    }
+
+    /// Sends the snapshots of dirty routers while there is room; `snapshot` is nil for a router that is gone.
+    mutating func flushSnapshots(_ snapshot: (RouterID) -> RouterSnapshot?) {
+        for router in dirty.sorted() {
+            if let value = snapshot(router), !transmit(.snapshot(value), descriptor: nil) { return }
+            dirty.remove(router)
+        }
+    }
+
+    private mutating func transmit(_ report: Report, descriptor: Int32?) -> Bool {
+        if isClosed { return true }
+        report.encode(into: &buffer)
+        do throws(SystemError) {
+            return try socket.send(buffer, descriptor: descriptor)
+        } catch {
+            // The reading side learns of the end by end-of-file and decides what it means.
+            isClosed = true
+            return true
+        }
+    }
+}

@@ -1,0 +1,92 @@
+// A libpcap handle on one interface, for the two things whole Ethernet frames are needed for: sending announcements and,
+// in the command line, hearing answers. It knows nothing of what is in the frames.
+
+import CPcap
+import Glibc
+import System
+
+/// What a capture is opened for.
+enum CapturePurpose {
+    /// Takes no packet; the ring stays empty.
+    case sending
+    /// Takes the packets that come in and match a filter in the language of pcap-filter(7).
+    case receiving(filter: String)
+}
+
+/// An activated libpcap handle, closed with its owner.
+@safe
+struct Capture: ~Copyable {
+    let handle: OpaquePointer
+    let interface: String
+
+    /// Opens and activates. ENODEV without such an interface, ENETDOWN when it is down, EPERM without CAP_NET_RAW.
+    init(interface: String, purpose: CapturePurpose) throws(SystemError) {
+        let capture = try Capture(creating: interface)
+        try capture.activate(purpose)
+        self = capture
+    }
+
+    private init(creating interface: String) throws(SystemError) {
+        var text = [CChar](repeating: 0, count: Int(PCAP_ERRBUF_SIZE))
+        guard let handle = unsafe pcap_create(interface, &text) else {
+            let words = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            throw SystemError("pcap_create", "\(interface): \(words)", code: EIO)
+        }
+        unsafe self.handle = unsafe handle
+        self.interface = interface
+    }
+
+    private borrowing func activate(_ purpose: CapturePurpose) throws(SystemError) {
+        unsafe pcap_set_snaplen(handle, 128)
+        unsafe pcap_set_promisc(handle, 0)
+        unsafe pcap_set_timeout(handle, 1)
+        // Without it a frame waits up to 100 ms in the ring before the descriptor becomes readable.
+        unsafe pcap_set_immediate_mode(handle, 1)
+        unsafe pcap_set_tstamp_precision(handle, PCAP_TSTAMP_PRECISION_NANO)
+        switch purpose {
+        case .sending: unsafe pcap_set_buffer_size(handle, 16_384)
+        case .receiving: unsafe pcap_set_buffer_size(handle, 256 << 10)
+        }
+        let status = unsafe pcap_activate(handle)
+        guard status >= 0 else { throw failure("pcap_activate", Self.code(of: status)) }
+        var text = [CChar](repeating: 0, count: Int(PCAP_ERRBUF_SIZE))
+        guard unsafe pcap_setnonblock(handle, 1, &text) == 0 else { throw failure("pcap_setnonblock", EIO) }
+        switch purpose {
+        case .sending:
+            guard unsafe vipd_refuse_all_packets(handle) == 0 else { throw failure("pcap_setfilter", EIO) }
+        case .receiving(let filter):
+            try install(filter)
+            guard unsafe pcap_setdirection(handle, PCAP_D_IN) == 0 else { throw failure("pcap_setdirection", EIO) }
+        }
+    }
+
+    deinit { unsafe pcap_close(handle) }
+
+    private borrowing func install(_ filter: String) throws(SystemError) {
+        var program = unsafe bpf_program()
+        guard unsafe pcap_compile(handle, &program, filter, 1, 0xFFFF_FFFF) == 0 else {
+            throw failure("pcap_compile", EINVAL)
+        }
+        defer { unsafe pcap_freecode(&program) }
+        guard unsafe pcap_setfilter(handle, &program) == 0 else { throw failure("pcap_setfilter", EIO) }
+    }
+
+    /// An error with libpcap's words.
+    borrowing func failure(_ call: String, _ code: Int32) -> SystemError {
+        var words = interface
+        if let text = unsafe pcap_geterr(handle) {
+            let detail = unsafe String(cString: text)
+            if !detail.isEmpty { words += ": \(detail)" }
+        }
+        return SystemError(call, words, code: code)
+    }
+
+    private static func code(of status: Int32) -> Int32 {
+        switch status {
+        case PCAP_ERROR_NO_SUCH_DEVICE: ENODEV
+        case PCAP_ERROR_IFACE_NOT_UP: ENETDOWN
+        case PCAP_ERROR_PERM_DENIED, PCAP_ERROR_PROMISC_PERM_DENIED: EPERM
+        default: EIO
+        }
+    }
+}

@@ -1,0 +1,35 @@
+// Hears whole Ethernet frames that come in on an interface and match a filter, by libpcap. For the command line: the
+// engine hears adverts on its own sockets.
+
+import CPcap
+import Glibc
+import System
+
+/// Incoming frames of one interface.
+package struct FrameTap: ~Copyable {
+    private let capture: Capture
+
+    /// `filter` is in the language of pcap-filter(7). EINVAL when it does not compile, ENODEV without such an interface,
+    /// ENETDOWN when it is down, EPERM without CAP_NET_RAW.
+    package init(interface: String, filter: String) throws(SystemError) {
+        capture = try Capture(interface: interface, purpose: .receiving(filter: filter))
+    }
+
+    /// For poll and epoll; readable when a frame waits.
+    package var number: Int32 { unsafe pcap_get_selectable_fd(capture.handle) }
+
+    /// Calls `body` with the next frame that waits, at most its first 128 octets, and when the kernel received it
+    /// (CLOCK_REALTIME, nanoseconds). False when none waits. Throws when the interface went away.
+    package borrowing func next(_ body: (_ frame: Span<UInt8>, _ stamp: Int64) -> Void) throws(SystemError) -> Bool {
+        var header: UnsafeMutablePointer<pcap_pkthdr>?
+        var octets: UnsafePointer<UInt8>?
+        let result = unsafe pcap_next_ex(capture.handle, &header, &octets)
+        guard result >= 0 else { throw capture.failure("pcap_next_ex", ENETDOWN) }
+        guard result == 1, let header = unsafe header?.pointee, let octets = unsafe octets else { return false }
+        let frame = unsafe UnsafeBufferPointer(start: octets, count: Int(header.caplen))
+        // The precision asked for makes the second field nanoseconds.
+        let stamp = Int64(header.ts.tv_sec) * 1_000_000_000 + Int64(header.ts.tv_usec)
+        unsafe body(frame.span, stamp)
+        return true
+    }
+}

@@ -1,0 +1,56 @@
+// The listening side of rtnetlink: every change of interfaces and addresses, as it happens. It asks nothing and changes
+// nothing; NetlinkRequests does.
+
+import CLinux
+import CNetlink
+import Glibc
+import System
+
+/// A socket that hears of every change of interfaces and of IPv4 and IPv6 addresses in its network namespace.
+package struct NetlinkMonitor: ~Copyable {
+    private let descriptor: Descriptor
+
+    /// Needs no privilege. `receiveQueue` is in octets; the default holds some thousand address changes.
+    package init(receiveQueue: Int32 = 4 << 20) throws(SystemError) {
+        let groups = UInt32(RTMGRP_LINK) | UInt32(RTMGRP_IPV4_IFADDR) | UInt32(RTMGRP_IPV6_IFADDR)
+        let number = vipd_open_netlink(groups)
+        guard number >= 0 else { throw SystemError("socket", "netlink events") }
+        let descriptor = Descriptor(taking: number)
+        guard vipd_set_receive_queue(number, receiveQueue) == 0 else {
+            throw SystemError("setsockopt", "SO_RCVBUF, netlink events")
+        }
+        self.descriptor = descriptor
+    }
+
+    /// For epoll; readable when an event waits or events were lost.
+    package var number: Int32 { descriptor.number }
+
+    /// Appends the events that wait, oldest first, and returns when none is left.
+    ///
+    /// At most 256 datagrams are taken in one call, so that a storm of changes cannot hold the caller; the descriptor
+    /// stays readable for the rest. Lost messages become one `.eventsLost` in their place.
+    package borrowing func receive(into events: inout [KernelEvent]) throws(SystemError) {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let number = descriptor.number
+        for _ in 0..<256 {
+            let length = unsafe buffer.withUnsafeMutableBytes { bytes in
+                unsafe vipd_receive_netlink(number, bytes.baseAddress, bytes.count)
+            }
+            if length < 0 {
+                switch errno {
+                case EAGAIN: return
+                case EINTR: continue
+                case ENOBUFS:
+                    events.append(.eventsLost)
+                    continue
+                case let code: throw SystemError("recv", "netlink events", code: code)
+                }
+            }
+            guard length <= buffer.count else {
+                events.append(.eventsLost)
+                continue
+            }
+            NetlinkParser.parse(buffer.span.extracting(0..<length), into: &events)
+        }
+    }
+}

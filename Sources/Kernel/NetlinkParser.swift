@@ -1,0 +1,236 @@
+// rtnetlink messages as values: a pure function over octets, bounds-checked, that traps on no input. What it does not
+// know it leaves out; it never guesses, and it reads no socket.
+
+import Wire
+
+/// Numbers of linux/netlink.h, linux/rtnetlink.h, linux/if_link.h and linux/if_addr.h; part of the kernel's interface,
+/// so they do not change.
+enum Netlink {
+    static let headerLength = 16
+    static let error: UInt16 = 2
+    static let done: UInt16 = 3
+    static let overrun: UInt16 = 4
+    static let newLink: UInt16 = 16
+    static let deleteLink: UInt16 = 17
+    static let newAddress: UInt16 = 20
+    static let deleteAddress: UInt16 = 21
+    static let newRoute: UInt16 = 24
+    /// NLM_F_DUMP_INTR: the table changed while it was dumped.
+    static let dumpInterrupted: UInt16 = 0x10
+    /// NLM_F_CAPPED: the refused request is not repeated in the answer.
+    static let capped: UInt16 = 0x100
+    /// NLM_F_ACK_TLVS: attributes follow in the answer.
+    static let attributesFollow: UInt16 = 0x200
+    static let familyIPv4: UInt8 = 2
+    static let familyIPv6: UInt8 = 10
+}
+
+/// The header of a netlink message and where its body is.
+struct NetlinkMessage {
+    var type: UInt16
+    var flags: UInt16
+    var sequence: UInt32
+    var body: Range<Int>
+    /// Where the next message starts; may be beyond the end.
+    var next: Int
+
+    /// The message at `offset`, or nil when no whole message is there.
+    init?(in bytes: Span<UInt8>, at offset: Int) {
+        guard let length = bytes.number32(at: offset), let type = bytes.number16(at: offset + 4),
+            let flags = bytes.number16(at: offset + 6), let sequence = bytes.number32(at: offset + 8),
+            length >= Netlink.headerLength, Int(length) <= bytes.count - offset
+        else { return nil }
+        self.type = type
+        self.flags = flags
+        self.sequence = sequence
+        body = (offset + Netlink.headerLength)..<(offset + Int(length))
+        next = offset + (Int(length) + 3) & ~3
+    }
+}
+
+/// Reads datagrams of an rtnetlink socket.
+package enum NetlinkParser {
+    /// Appends what the messages in `bytes` say about interfaces and addresses, in their order.
+    ///
+    /// Other messages, and those that are cut short, are left out. An interrupted dump and an overrun become
+    /// `.eventsLost`.
+    package static func parse(_ bytes: Span<UInt8>, into events: inout [KernelEvent]) {
+        var offset = 0
+        while let message = NetlinkMessage(in: bytes, at: offset) {
+            offset = message.next
+            if message.flags & Netlink.dumpInterrupted != 0 || message.type == Netlink.overrun {
+                events.append(.eventsLost)
+            }
+            if let event = event(message, in: bytes) { events.append(event) }
+        }
+    }
+
+    private static func event(_ message: NetlinkMessage, in bytes: Span<UInt8>) -> KernelEvent? {
+        switch message.type {
+        case Netlink.newLink:
+            guard let link = link(bytes, message.body) else { return nil }
+            return .link(link)
+        case Netlink.deleteLink:
+            guard let link = link(bytes, message.body) else { return nil }
+            return .linkRemoved(index: link.index, name: link.name)
+        case Netlink.newAddress:
+            guard let address = address(bytes, message.body) else { return nil }
+            return .address(address)
+        case Netlink.deleteAddress:
+            guard let address = address(bytes, message.body) else { return nil }
+            return .addressRemoved(address)
+        default:
+            return nil
+        }
+    }
+
+    /// struct ifinfomsg and its attributes. Messages of the bridge (a port joined or left) and of wireless extensions
+    /// use the same types and say nothing about the interface itself.
+    private static func link(_ bytes: Span<UInt8>, _ body: Range<Int>) -> LinkState? {
+        guard body.count >= 16, bytes[body.lowerBound] == 0, let index = bytes.number32(at: body.lowerBound + 4),
+            let flags = bytes.number32(at: body.lowerBound + 8)
+        else { return nil }
+        var link = LinkState(
+            index: index, name: "", isUp: flags & 0x1 != 0, hasCarrier: false, hardwareAddress: nil, mtu: 0,
+            isLoopback: flags & 0x8 != 0)
+        var operationalState: UInt8 = 0
+        var isWireless = false
+        bytes.forEachAttribute(in: (body.lowerBound + 16)..<body.upperBound) { type, value in
+            switch type {
+            case 1 where value.count == 6:  // IFLA_ADDRESS
+                link.hardwareAddress = MACAddress(
+                    bytes[value.lowerBound], bytes[value.lowerBound + 1], bytes[value.lowerBound + 2],
+                    bytes[value.lowerBound + 3], bytes[value.lowerBound + 4], bytes[value.lowerBound + 5])
+            case 3: link.name = bytes.text(in: value)  // IFLA_IFNAME
+            case 4 where value.count == 4: link.mtu = bytes.number32(at: value.lowerBound) ?? 0  // IFLA_MTU
+            case 11: isWireless = true  // IFLA_WIRELESS
+            case 16 where value.count == 1: operationalState = bytes[value.lowerBound]  // IFLA_OPERSTATE
+            default: break
+            }
+        }
+        if isWireless { return nil }
+        // IFF_LOWER_UP; IF_OPER_UNKNOWN 0, IF_OPER_UP 6.
+        link.hasCarrier = flags & 0x1_0000 != 0 && (operationalState == 0 || operationalState == 6)
+        return link
+    }
+
+    /// struct ifaddrmsg and its attributes.
+    private static func address(_ bytes: Span<UInt8>, _ body: Range<Int>) -> AddressState? {
+        guard body.count >= 8, let index = bytes.number32(at: body.lowerBound + 4) else { return nil }
+        let family: AddressFamily
+        switch bytes[body.lowerBound] {
+        case Netlink.familyIPv4: family = .ipv4
+        case Netlink.familyIPv6: family = .ipv6
+        default: return nil
+        }
+        let prefixLength = bytes[body.lowerBound + 1]
+        var flags = UInt32(bytes[body.lowerBound + 2])
+        let scope = bytes[body.lowerBound + 3]
+        var address: IPAddress?
+        var local: IPAddress?
+        var tag: UInt8 = 0
+        var label: String?
+        bytes.forEachAttribute(in: (body.lowerBound + 8)..<body.upperBound) { type, value in
+            switch type {
+            case 1: address = bytes.address(family, in: value)  // IFA_ADDRESS: the peer's on point-to-point links
+            case 2: local = bytes.address(family, in: value)  // IFA_LOCAL
+            case 3: label = bytes.text(in: value)  // IFA_LABEL
+            case 8 where value.count == 4: flags = bytes.number32(at: value.lowerBound) ?? flags  // IFA_FLAGS
+            case 11 where value.count == 1: tag = bytes[value.lowerBound]  // IFA_PROTO
+            default: break
+            }
+        }
+        guard let own = local ?? address, prefixLength <= family.hostPrefixLength else { return nil }
+        return AddressState(
+            interfaceIndex: index, address: InterfaceAddress(address: own, prefixLength: prefixLength), tag: tag,
+            flags: flags, scope: scope, label: label)
+    }
+
+    /// The way out and whether it is direct, of the first RTM_NEWROUTE (struct rtmsg and its attributes) in `bytes`.
+    static func route(_ bytes: Span<UInt8>) -> (index: UInt32, isDirect: Bool)? {
+        var offset = 0
+        while let message = NetlinkMessage(in: bytes, at: offset) {
+            offset = message.next
+            guard message.type == Netlink.newRoute, message.body.count >= 12 else { continue }
+            var index: UInt32?
+            var isDirect = true
+            bytes.forEachAttribute(in: (message.body.lowerBound + 12)..<message.body.upperBound) { type, value in
+                if type == 4, value.count == 4 { index = bytes.number32(at: value.lowerBound) }  // RTA_OIF
+                if type == 5 || type == 18 { isDirect = false }  // RTA_GATEWAY, RTA_VIA
+            }
+            if let index { return (index, isDirect) }
+        }
+        return nil
+    }
+
+    /// The body of an NLMSG_ERROR: 0 for an acknowledgement or an errno, and the extended acknowledgement's text.
+    static func answer(_ message: NetlinkMessage, in bytes: Span<UInt8>) -> (code: Int32, explanation: String)? {
+        let body = message.body
+        guard body.count >= 4, let raw = bytes.number32(at: body.lowerBound) else { return nil }
+        // The kernel gives -errno; wrapping keeps nonsense from trapping.
+        let code = 0 &- Int32(bitPattern: raw)
+        guard message.flags & Netlink.attributesFollow != 0 else { return (code, "") }
+        // Behind the code is the request: its header alone, or the whole of it when it was not capped.
+        var attributes = body.lowerBound + 4 + Netlink.headerLength
+        if message.flags & Netlink.capped == 0, let length = bytes.number32(at: body.lowerBound + 4) {
+            attributes = body.lowerBound + 4 + (Int(length) + 3) & ~3
+        }
+        guard attributes <= body.upperBound else { return (code, "") }
+        var explanation = ""
+        bytes.forEachAttribute(in: attributes..<body.upperBound) { type, value in
+            if type == 1 { explanation = bytes.text(in: value) }  // NLMSGERR_ATTR_MSG
+        }
+        return (code, explanation)
+    }
+}
+
+/// Reads that answer nil outside of the octets at hand. Netlink numbers are in the byte order of the host.
+extension Span where Element == UInt8 {
+    func number16(at offset: Int) -> UInt16? {
+        guard offset >= 0, offset <= count - 2 else { return nil }
+        return UInt16(littleEndian: UInt16(self[offset]) | UInt16(self[offset + 1]) << 8)
+    }
+
+    func number32(at offset: Int) -> UInt32? {
+        guard offset >= 0, offset <= count - 4 else { return nil }
+        var value: UInt32 = 0
+        for index in 0..<4 { value |= UInt32(self[offset + index]) << (8 * UInt32(index)) }
+        return UInt32(littleEndian: value)
+    }
+
+    /// Up to the first zero octet.
+    func text(in range: Range<Int>) -> String {
+        var octets: [UInt8] = []
+        for index in range where index < count {
+            if self[index] == 0 { break }
+            octets.append(self[index])
+        }
+        return String(decoding: octets, as: UTF8.self)
+    }
+
+    /// An address that fills `range` exactly.
+    func address(_ family: AddressFamily, in range: Range<Int>) -> IPAddress? {
+        guard range.count == family.addressLength, range.upperBound <= count else { return nil }
+        var high: UInt64 = 0
+        var low: UInt64 = 0
+        for index in range {
+            high = high << 8 | low >> 56
+            low = low << 8 | UInt64(self[index])
+        }
+        switch family {
+        case .ipv4: return .ipv4(IPv4Address(bits: UInt32(truncatingIfNeeded: low)))
+        case .ipv6: return .ipv6(IPv6Address(high: high, low: low))
+        }
+    }
+
+    /// Calls `body` with the type and the range of the value of each whole attribute; stops at one that is cut short.
+    func forEachAttribute(in range: Range<Int>, _ body: (UInt16, Range<Int>) -> Void) {
+        var offset = range.lowerBound
+        while offset <= range.upperBound - 4, let length = number16(at: offset), let type = number16(at: offset + 2) {
+            guard length >= 4, Int(length) <= range.upperBound - offset, range.upperBound <= count else { return }
+            // The two highest bits are flags (nested, network byte order).
+            body(type & 0x3FFF, (offset + 4)..<(offset + Int(length)))
+            offset += (Int(length) + 3) & ~3
+        }
+    }
+}

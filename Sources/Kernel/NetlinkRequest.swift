@@ -1,0 +1,100 @@
+// Requests on their way out: one owner for each message that libnl built, and one place for the pointers.
+
+import CNetlink
+import Glibc
+import Wire
+
+/// A message of libnl, freed with its owner.
+@safe
+struct NetlinkRequest: ~Copyable {
+    /// The request's name in rtnetlink(7) and what it is about, for errors.
+    let call: String
+    let subject: String
+    private let message: OpaquePointer
+
+    /// Throws ENOMEM when libnl could not build the message.
+    private init(_ call: String, _ subject: String, _ message: OpaquePointer?) throws(KernelError) {
+        guard let message = unsafe message else { throw KernelError(call, subject, code: ENOMEM) }
+        self.call = call
+        self.subject = subject
+        unsafe self.message = unsafe message
+    }
+
+    deinit { unsafe nlmsg_free(message) }
+
+    /// Every interface, without its counters.
+    static func linkDump() throws(KernelError) -> NetlinkRequest {
+        unsafe try NetlinkRequest("RTM_GETLINK", "interfaces", vipd_build_link_dump())
+    }
+
+    /// Every address of a family on one interface, or (0) on all.
+    static func addressDump(_ family: AddressFamily, index: UInt32) throws(KernelError) -> NetlinkRequest {
+        unsafe try NetlinkRequest("RTM_GETADDR", "addresses", vipd_build_address_dump(family.domain, index))
+    }
+
+    /// How the kernel would reach `address`.
+    static func route(to address: IPAddress) throws(KernelError) -> NetlinkRequest {
+        let message = unsafe address.octets.withUnsafeBytes { bytes in
+            unsafe vipd_build_route_query(address.family.domain, bytes.baseAddress, bytes.count)
+        }
+        return unsafe try NetlinkRequest("RTM_GETROUTE", "\(address)", message)
+    }
+
+    /// RTM_NEWADDR that creates and never replaces; `label` nil is left out.
+    static func add(_ wanted: InterfaceAddress, index: UInt32, subject: String, flags: UInt32, label: String?)
+        throws(KernelError) -> NetlinkRequest
+    {
+        var message: OpaquePointer?
+        let result = unsafe wanted.address.octets.withUnsafeBytes { bytes in
+            unsafe vipd_build_address_request(
+                1, Int32(NLM_F_CREATE | NLM_F_EXCL), wanted.address.family.domain, bytes.baseAddress, bytes.count,
+                Int32(wanted.prefixLength), index, flags, AddressTag.value, label, &message)
+        }
+        guard result == 0 else {
+            throw KernelError("RTM_NEWADDR", subject, code: EINVAL, explanation: errorText(result))
+        }
+        return unsafe try NetlinkRequest("RTM_NEWADDR", subject, message)
+    }
+
+    /// RTM_DELADDR.
+    static func remove(_ wanted: InterfaceAddress, index: UInt32, subject: String) throws(KernelError)
+        -> NetlinkRequest
+    {
+        var message: OpaquePointer?
+        let result = unsafe wanted.address.octets.withUnsafeBytes { bytes in
+            unsafe vipd_build_address_request(
+                0, 0, wanted.address.family.domain, bytes.baseAddress, bytes.count, Int32(wanted.prefixLength), index,
+                0, 0, nil, &message)
+        }
+        guard result == 0 else {
+            throw KernelError("RTM_DELADDR", subject, code: EINVAL, explanation: errorText(result))
+        }
+        return unsafe try NetlinkRequest("RTM_DELADDR", subject, message)
+    }
+
+    /// Sends the message on a connected socket of libnl and returns the sequence number that its answers carry.
+    borrowing func send(on socket: OpaquePointer) throws(KernelError) -> UInt32 {
+        errno = 0
+        let sent = unsafe nl_send_auto(socket, message)
+        guard sent >= 0 else {
+            let code = errno
+            throw KernelError(call, subject, code: code == 0 ? EIO : code, explanation: Self.errorText(sent))
+        }
+        return unsafe vipd_sequence(message)
+    }
+
+    /// An error about this request.
+    borrowing func failure(_ code: Int32, _ explanation: String = "") -> KernelError {
+        KernelError(call, subject, code: code, explanation: explanation)
+    }
+
+    private static func errorText(_ error: Int32) -> String {
+        guard let text = unsafe nl_geterror(error) else { return "" }
+        return unsafe String(cString: text)
+    }
+}
+
+extension IPAddress {
+    /// In network byte order.
+    var octets: [UInt8] { (0..<family.addressLength).map { octet($0) } }
+}

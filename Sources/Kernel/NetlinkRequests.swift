@@ -1,0 +1,261 @@
+// The asking side of rtnetlink: reads interfaces and addresses, puts addresses on and takes them off. libnl builds and
+// sends the requests; the answers are read here, because libnl's return codes keep neither errno nor the kernel's text.
+
+import CLinux
+import CNetlink
+import Glibc
+import System
+import Wire
+
+/// A socket for requests. Each method sends one request and waits for its answer, normally some microseconds and never
+/// longer than `patience`; changes need CAP_NET_ADMIN.
+@safe
+package struct NetlinkRequests: ~Copyable {
+    private let socket: OpaquePointer
+    private let usesLabels: Bool
+    private let claims = Claims()
+    /// How long one answer may take: another process may hold the kernel's configuration lock.
+    package static let patience: Int64 = 1_000_000_000
+
+    /// `usesLabels` marks IPv4 addresses by label as well; nil for only where the kernel cannot keep a tag (before 5.18).
+    package init(usesLabels: Bool? = nil) throws(KernelError) {
+        guard let socket = unsafe nl_socket_alloc() else {
+            throw KernelError("nl_socket_alloc", "", code: ENOMEM)
+        }
+        let result = unsafe nl_connect(socket, NETLINK_ROUTE)
+        guard result == 0 else {
+            let code = errno
+            unsafe nl_socket_free(socket)
+            throw KernelError("nl_connect", "netlink requests", code: code == 0 ? EIO : code)
+        }
+        unsafe self.socket = unsafe socket
+        self.usesLabels = usesLabels ?? (vipd_kernel_is_at_least(5, 18) == 0)
+        let number = unsafe nl_socket_get_fd(socket)
+        _ = vipd_want_explanations(number)
+        _ = vipd_set_receive_queue(number, 1 << 20)
+    }
+
+    deinit { unsafe nl_socket_free(socket) }
+
+    /// Every interface, in the kernel's order.
+    package borrowing func links() throws(KernelError) -> [LinkState] {
+        let events = try dump(try NetlinkRequest.linkDump())
+        return events.compactMap { if case .link(let link) = $0 { link } else { nil } }
+    }
+
+    /// Every address of both families, on one interface (none when it is gone) or (0) on all.
+    package borrowing func addresses(on index: UInt32 = 0) throws(KernelError) -> [AddressState] {
+        try addresses(.ipv4, on: index) + addresses(.ipv6, on: index)
+    }
+
+    private borrowing func addresses(_ family: AddressFamily, on index: UInt32) throws(KernelError)
+        -> [AddressState]
+    {
+        let events: [KernelEvent]
+        do throws(KernelError) {
+            events = try dump(try NetlinkRequest.addressDump(family, index: index))
+        } catch {
+            if error.code == ENODEV, index != 0 { return [] }
+            throw error
+        }
+        // Kernels without strict checking dump every interface.
+        return events.compactMap {
+            guard case .address(let address) = $0, index == 0 || address.interfaceIndex == index else { return nil }
+            return address
+        }
+    }
+
+    /// Puts `address` on the interface, with our tag.
+    ///
+    /// IPv4 is answered for when this returns; IPv6 some microseconds later, when the kernel's own work queue has run
+    /// and the event of the address comes. IPv6 goes without duplicate address detection (checklist LX-31), and a prefix shorter than one address makes no
+    /// route (LX-35). For such an IPv4 prefix `promote_secondaries` of the interface is set to 1 and stays so, because
+    /// otherwise taking a first address away takes its whole subnet away. An address that is there already with our tag
+    /// is fine; one without it is EEXIST, and stays as it is (LX-39).
+    package borrowing func add(_ address: InterfaceAddress, index: UInt32) throws(KernelError) {
+        if address.address.family == .ipv4, address.prefixLength < 32 { promoteSecondaries(index: index) }
+        let claim = Claims.Key(address: address, index: index)
+        claims.keys.remove(claim)
+        if let refusal = try tryAdding(address, index: index) {
+            guard refusal.code == EEXIST else { throw refusal }
+            try settle(address, index: index, refusal: refusal)
+        }
+        claims.keys.insert(claim)
+    }
+
+    /// Takes `address` off the interface. Success too when it, or the interface, is not there any more, and when an
+    /// address is there that does not carry our tag: that one is somebody else's and stays. The kernel's tables are read
+    /// to know that, unless it was added here.
+    package borrowing func remove(_ address: InterfaceAddress, index: UInt32) throws(KernelError) {
+        let wasAddedHere = claims.keys.remove(Claims.Key(address: address, index: index)) != nil
+        if !wasAddedHere, try isForeign(address, index: index) { return }
+        let subject = "\(address) on \(Interface.name(of: index))"
+        var answers: [UInt8] = []
+        let request = try NetlinkRequest.remove(address, index: index, subject: subject)
+        guard let refusal = try exchange(request, keeping: &answers) else { return }
+        if refusal.code != EADDRNOTAVAIL && refusal.code != ENODEV { throw refusal }
+    }
+
+    /// The index of the interface that packets to `address` leave by.
+    ///
+    /// ENETUNREACH when there is no route. `isDirect` is false when a gateway is in between; local addresses are on `lo`.
+    package borrowing func route(to address: IPAddress) throws(KernelError) -> (index: UInt32, isDirect: Bool) {
+        let request = try NetlinkRequest.route(to: address)
+        var answers: [UInt8] = []
+        if let refusal = try exchange(request, keeping: &answers) { throw refusal }
+        guard let route = NetlinkParser.route(answers.span) else { throw request.failure(ENETUNREACH) }
+        return route
+    }
+
+    // MARK: - Addresses
+
+    /// Nil when the kernel did it, or the kernel's refusal; throws when there was no answer.
+    private borrowing func tryAdding(_ address: InterfaceAddress, index: UInt32) throws(KernelError) -> KernelError? {
+        let family = address.address.family
+        let interface = Interface.name(of: index)
+        var flags: UInt32 = 0
+        if family == .ipv6 { flags |= AddressFlag.noDuplicateDetection }
+        if address.prefixLength < family.hostPrefixLength { flags |= AddressFlag.noPrefixRoute }
+        let label = usesLabels && family == .ipv4 ? AddressTag.label(interface: interface) : nil
+        var answers: [UInt8] = []
+        return try exchange(
+            try NetlinkRequest.add(
+                address, index: index, subject: "\(address) on \(interface)", flags: flags, label: label),
+            keeping: &answers)
+    }
+
+    /// What EEXIST means: ours as wanted, ours with another prefix or without effect, or somebody else's.
+    private borrowing func settle(_ wanted: InterfaceAddress, index: UInt32, refusal: KernelError) throws(KernelError) {
+        let present = try addresses(wanted.address.family, on: index)
+        let same = present.filter { $0.address.address == wanted.address }
+        if let exact = same.first(where: { $0.address == wanted }), exact.isUsable,
+            exact.isOurs || cannotMark(wanted.address.family)
+        {
+            return
+        }
+        // Where nothing can be kept on an address the configuration is all there is to recognise ours by (LX-38).
+        guard let ours = same.first(where: { $0.isOurs || cannotMark($0.address.address.family) }) else {
+            let explanation = "the address is there already and was not put there by vipd"
+            throw KernelError(refusal.call, refusal.subject, code: EEXIST, explanation: explanation)
+        }
+        try remove(ours.address, index: index)
+        if let refusal = try tryAdding(wanted, index: index) { throw refusal }
+    }
+
+    /// Addresses of this family carry neither tag nor label here: IPv6 before Linux 5.18. Ours are then known only by the
+    /// configuration.
+    package borrowing func cannotMark(_ family: AddressFamily) -> Bool { usesLabels && family == .ipv6 }
+
+    /// Whether the address is there and is not ours. Where neither tag nor label can be kept nobody can tell; the caller
+    /// knows from its configuration what it added.
+    private borrowing func isForeign(_ address: InterfaceAddress, index: UInt32) throws(KernelError) -> Bool {
+        if cannotMark(address.address.family) { return false }
+        let present = try addresses(address.address.family, on: index)
+        guard let found = present.first(where: { $0.address == address }) else { return false }
+        return !found.isOurs
+    }
+
+    /// Best effort: where /proc/sys may not be written the claim is still worth more than the setting.
+    private func promoteSecondaries(index: UInt32) {
+        let path = "/proc/sys/net/ipv4/conf/\(Interface.name(of: index))/promote_secondaries"
+        let number = unsafe open(path, O_RDWR | O_CLOEXEC)
+        guard number >= 0 else { return }
+        let file = Descriptor(taking: number)
+        var value: [UInt8] = [0]
+        let count = unsafe value.withUnsafeMutableBytes { unsafe pread(number, $0.baseAddress, 1, 0) }
+        guard count == 1, value[0] == UInt8(ascii: "0") else { return }
+        value[0] = UInt8(ascii: "1")
+        _ = unsafe value.withUnsafeBytes { unsafe pwrite(file.number, $0.baseAddress, 1, 0) }
+    }
+
+    // MARK: - Exchange
+
+    /// Repeats a dump that was interrupted by a change, so that what it returns was true at one moment.
+    private borrowing func dump(_ request: consuming NetlinkRequest) throws(KernelError) -> [KernelEvent] {
+        for _ in 0..<100 {
+            var answers: [UInt8] = []
+            if let refusal = try exchange(request, keeping: &answers) { throw refusal }
+            var events: [KernelEvent] = []
+            NetlinkParser.parse(answers.span, into: &events)
+            if !events.contains(.eventsLost) { return events }
+        }
+        throw request.failure(EBUSY, "the table changed during each of 100 attempts")
+    }
+
+    /// Sends `request` and reads until its acknowledgement or the end of its dump.
+    ///
+    /// Messages that are part of the answer are appended to `answers`. Returns the kernel's refusal, if it is one.
+    private borrowing func exchange(_ request: borrowing NetlinkRequest, keeping answers: inout [UInt8])
+        throws(KernelError) -> KernelError?
+    {
+        let sequence = try unsafe request.send(on: socket)
+        let number = unsafe nl_socket_get_fd(socket)
+        let deadline = Clock.monotonic() + Self.patience
+        var buffer = [UInt8](repeating: 0, count: 32_768)
+        while true {
+            try wait(number, until: deadline, for: request)
+            let length = unsafe buffer.withUnsafeMutableBytes { bytes in
+                unsafe vipd_receive_netlink(number, bytes.baseAddress, bytes.count)
+            }
+            if length < 0 {
+                if errno == EINTR || errno == EAGAIN { continue }
+                throw request.failure(errno, "the answer was lost")
+            }
+            guard length <= buffer.count else {
+                throw request.failure(EMSGSIZE, "the answer is \(length) octets long")
+            }
+            let bytes = buffer.span.extracting(0..<length)
+            var offset = 0
+            while let answer = NetlinkMessage(in: bytes, at: offset) {
+                defer { offset = answer.next }
+                // An answer that came too late for the request it belongs to.
+                guard answer.sequence == sequence else { continue }
+                if answer.type == Netlink.error {
+                    let (code, explanation) = NetlinkParser.answer(answer, in: bytes) ?? (EPROTO, "")
+                    return code == 0 ? nil : request.failure(code, explanation)
+                }
+                for index in offset..<min(answer.next, length) { answers.append(bytes[index]) }
+                if answer.type == Netlink.done {
+                    // A dump that failed half-way carries its errno in the end mark.
+                    let code = NetlinkParser.answer(answer, in: bytes)?.code ?? 0
+                    return code > 0 ? request.failure(code) : nil
+                }
+            }
+        }
+    }
+
+    private borrowing func wait(_ number: Int32, until deadline: Int64, for request: borrowing NetlinkRequest)
+        throws(KernelError)
+    {
+        while true {
+            let left = deadline - Clock.monotonic()
+            var descriptor = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
+            let ready = left > 0 ? unsafe poll(&descriptor, 1, Int32(left / 1_000_000) + 1) : 0
+            if ready > 0 { return }
+            if ready < 0 && errno == EINTR { continue }
+            let code = ready < 0 ? errno : ETIMEDOUT
+            throw request.failure(code, "no answer from the kernel")
+        }
+    }
+}
+
+/// What was added through one request socket and not removed since. It saves the look at the kernel's tables before each
+/// removal, which with hundreds of addresses would take longer than the removals.
+private final class Claims {
+    struct Key: Hashable {
+        var address: InterfaceAddress
+        var index: UInt32
+    }
+
+    var keys: Set<Key> = []
+}
+
+/// Names of interfaces, for messages.
+enum Interface {
+    /// The name, or `interface 7` when there is none.
+    static func name(of index: UInt32) -> String {
+        var octets = [CChar](repeating: 0, count: 16)
+        guard unsafe if_indextoname(index, &octets) != nil else { return "interface \(index)" }
+        return String(decoding: octets.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

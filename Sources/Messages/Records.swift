@@ -1,0 +1,101 @@
+// The binary form of the two large records: a router's configuration on its way down and its snapshot on its way up (and
+// down again, to a new engine).
+
+import Election
+import Wire
+
+extension VirtualRouterConfiguration {
+    func write(to writer: inout Writer) {
+        writer.write(interface)
+        writer.write(vrid)
+        writer.write(version.rawValue)
+        writer.write(priority)
+        writer.write(advertisementInterval)
+        writer.write(preempt)
+        writer.write(preemptDelay)
+        writer.write(list: addresses) { $0.write($1) }
+        writer.write(checksum.rawValue)
+        writer.write(password) { $0.write($1) }
+        writer.write(strictFirstAddress)
+        writer.write(list: announcements.rounds) { $0.write($1) }
+        writer.write(announcements.refresh) { $0.write($1) }
+        writer.write(list: checks) { writer, reference in
+            writer.write(reference.check)
+            reference.effect.write(to: &writer)
+        }
+        writer.write(gatesClaim)
+        writer.write(gatesRelease)
+    }
+
+    init(from reader: inout Reader) throws(MessageError) {
+        let interface = try reader.text()
+        let vrid = try reader.byte()
+        let versionNumber = try reader.byte()
+        guard let version = ProtocolVersion(rawValue: versionNumber) else { throw .unknown(versionNumber) }
+        let priority = try reader.byte()
+        let interval = try reader.duration()
+        let preempt = try reader.bool()
+        let preemptDelay = try reader.duration()
+        let addresses = try reader.list { reader throws(MessageError) in try reader.interfaceAddress() }
+        let policyNumber = try reader.byte()
+        guard let checksum = ChecksumPolicy(rawValue: policyNumber) else { throw .unknown(policyNumber) }
+        let password = try reader.optional { reader throws(MessageError) in try reader.bytes() }
+        let strict = try reader.bool()
+        let rounds = try reader.list { reader throws(MessageError) in try reader.duration() }
+        let refresh = try reader.optional { reader throws(MessageError) in try reader.duration() }
+        let checks = try reader.list { reader throws(MessageError) in
+            let check = try reader.check()
+            return CheckReference(check: check, effect: try CheckEffect(from: &reader))
+        }
+        let gatesClaim = try reader.bool()
+        self.init(
+            interface: interface, vrid: vrid, version: version, priority: priority, advertisementInterval: interval,
+            preempt: preempt, preemptDelay: preemptDelay, addresses: addresses, checksum: checksum, password: password,
+            strictFirstAddress: strict, announcements: AnnouncementPlan(rounds: rounds, refresh: refresh),
+            checks: checks, gatesClaim: gatesClaim, gatesRelease: try reader.bool())
+    }
+}
+
+extension RouterSnapshot {
+    func write(to writer: inout Writer) {
+        writer.write(router)
+        writer.write(state.rawValue)
+        writer.write(since)
+        writer.write(taken)
+        writer.write(effectivePriority)
+        writer.write(list: contributions) { $1.write(to: &$0) }
+        writer.write(list: faults) { $1.write(to: &$0) }
+        writer.write(localAddress) { $0.write($1) }
+        writer.write(master) { $0.write($1) }
+        writer.write(masterPriority)
+        writer.write(masterInterval)
+        writer.write(masterDownInterval)
+        writer.write(skewTime)
+        writer.write(lastAdvertHeard)
+        writer.write(lastAdvertSent)
+        writer.write(list: held) { $0.write($1) }
+        writer.write(lastTransition) { $1.write(to: &$0) }
+        for counter in Counter.allCases { writer.write(counters[counter]) }
+    }
+
+    init(from reader: inout Reader) throws(MessageError) {
+        let router = try reader.router()
+        self.init(router: router, state: try StateName(from: &reader))
+        since = try reader.integer(Int64.self)
+        taken = try reader.integer(Int64.self)
+        effectivePriority = try reader.byte()
+        contributions = try reader.list { reader throws(MessageError) in try Contribution(from: &reader) }
+        faults = try reader.list { reader throws(MessageError) in try Fault(from: &reader) }
+        localAddress = try reader.optional { reader throws(MessageError) in try reader.address() }
+        master = try reader.optional { reader throws(MessageError) in try reader.address() }
+        masterPriority = try reader.byte()
+        masterInterval = try reader.duration()
+        masterDownInterval = try reader.duration()
+        skewTime = try reader.duration()
+        lastAdvertHeard = try reader.integer(Int64.self)
+        lastAdvertSent = try reader.integer(Int64.self)
+        held = try reader.list { reader throws(MessageError) in try reader.interfaceAddress() }
+        lastTransition = try reader.optional { reader throws(MessageError) in try Transition(from: &reader) }
+        for counter in Counter.allCases { counters[counter] = try reader.integer(UInt64.self) }
+    }
+}

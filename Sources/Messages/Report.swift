@@ -1,0 +1,45 @@
+// What the engine tells the supervisor. Decisions and observations; the engine never waits for them to be read.
+
+import Election
+import Wire
+
+/// Something worth a line in the log that is not a transition. The engine limits each kind to one per router and 10 s.
+package enum Notice: Hashable, Sendable {
+    /// A packet was dropped; why, from whom, and how many since the last notice of this reason.
+    case dropped(RouterID?, interface: UInt32, reason: DropReason, source: IPAddress?, count: UInt32)
+    /// A peer advertises something else than our configuration.
+    case peerDiffers(RouterID, peer: IPAddress, what: PeerDifference)
+    /// A kernel request failed: the call, what it was for, errno and the kernel's own explanation (may be empty).
+    case kernel(RouterID?, call: String, subject: String, code: Int32, explanation: String)
+    /// An address of an earlier run was removed.
+    case leftoverRemoved(InterfaceAddress, interface: String)
+    /// Netlink events were lost and everything was read again.
+    case resynchronised
+    /// A release gate failed; the router goes on as master if the move was optional.
+    case releaseGateFailed(RouterID, CheckFailure, stopping: Bool)
+}
+
+/// A message from the engine to the supervisor.
+package enum Report: Hashable, Sendable {
+    /// First message.
+    case hello(version: UInt16)
+    /// A socket was opened; the descriptor travels with the message.
+    case socket(SocketTag)
+    /// A socket was closed; the duplicate can go too.
+    case socketClosed(SocketTag)
+    /// Everything up to `Command.commit` is in force.
+    case ready
+    /// Still alive, and these routers sent or heard an advert since the last heartbeat, at this boot time in nanoseconds.
+    case heartbeat(at: Int64, advertised: [RouterID], heard: [RouterID])
+    case transition(RouterID, Transition)
+    case snapshot(RouterSnapshot)
+    /// A gate must be run, for this reason; its result is awaited under this sequence number.
+    case gateWanted(RouterID, GateKind, sequence: UInt32, cause: Cause)
+    /// The result of this gate is no longer wanted; end it.
+    case gateCancelled(RouterID, sequence: UInt32)
+    case notice(Notice)
+    /// So many reports were lost because the supervisor did not read.
+    case lost(UInt32)
+    /// All routers are released; the engine exits.
+    case stopped
+}

@@ -1,0 +1,17 @@
+// What `vipd watch` prints: one line an event, readable without the other lines, wide enough for the reason.
+
+/// One line without a newline; nil for events that say nothing to a person.
+package func eventText(_ event: EventDocument) -> String? {
+    switch event {
+    case .transition(let move):
+        "\(move.at)  \(move.router)  \(move.from.rawValue) -> \(move.to.rawValue)  priority \(move.priority)  "
+            + "\(move.cause): \(move.text)"
+    case .alive: nil
+    }
+}
+
+/// The line with which `vipd watch` introduces each router before the first event.
+package func presentText(_ router: RouterStatus, asOf: Timestamp) -> String {
+    "\(asOf)  \(router.name)  is \(router.state.rawValue)  priority \(router.effectivePriority)"
+        + (router.since.map { "  since \($0)" } ?? "")
+}

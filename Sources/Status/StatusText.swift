@@ -1,0 +1,197 @@
+// What `vipd status` prints: the status document for a person at three in the morning. First the answer (who is master,
+// since when), then the reasons, then the figures; everything that is wrong is in capitals or has a line of its own. It adds
+// nothing that is not in the document.
+
+/// The whole text, with a newline at its end.
+package func statusText(_ document: StatusDocument) -> String {
+    var text = agentLine(document) + "\n"
+    if document.virtualRouters.isEmpty { text += "\nno virtual routers are configured\n" }
+    for router in document.virtualRouters {
+        text += "\n" + routerText(router, asOf: document.asOf)
+    }
+    return text
+}
+
+/// One virtual router: a headline and indented lines, ages relative to `asOf`.
+package func routerText(_ router: RouterStatus, asOf: Timestamp) -> String {
+    var lines = [headline(router, asOf: asOf)]
+    lines.append(line("master", masterText(router)))
+    lines += block("FAULT", router.faults.map(\.text))
+    lines.append(line("priority", priorityText(router)))
+    let width = router.addresses.map(\.address.count).max() ?? 0
+    lines += block(
+        "addresses",
+        router.addresses.map { address in
+            "\(padded(address.address, width))  \(presence(address, in: router.state))"
+        })
+    lines += block("last move", lastMove(router, asOf: asOf))
+    lines.append(line("adverts", advertsText(router)))
+    if let errors = errorsText(router) { lines.append(line("errors", errors)) }
+    lines += block("checks", checkLines(router))
+    lines.append(line("election", electionText(router)))
+    return lines.joined(separator: "\n") + "\n"
+}
+
+/// `unknown since TIME (…)`: the one line for a router whose state cannot be told; nil when it can.
+package func unknownText(_ router: RouterStatus, engine: EngineStatus) -> String? {
+    guard router.state == .unknown else { return nil }
+    let since = router.unknownSince.map { " since \($0)" } ?? ""
+    let reason: String
+    switch engine.state {
+    case .down: reason = "the engine is down"
+    case .starting: reason = "the engine is starting"
+    case .running: reason = "the engine has not been heard"
+    }
+    return "\(router.name): unknown\(since) (\(reason))"
+}
+
+// MARK: - Lines
+
+private func agentLine(_ document: StatusDocument) -> String {
+    let engine = document.engine
+    var state: String
+    switch engine.state {
+    case .running: state = "engine running"
+    case .starting: state = "engine STARTING"
+    case .down: state = "engine DOWN"
+    }
+    var details: [String] = []
+    if let pid = engine.pid { details.append("pid \(pid)") }
+    if engine.state != .running || engine.restarts > 0 {
+        details.append("since \(moment(engine.since, asOf: document.asOf))")
+    }
+    if engine.restarts > 0 { details.append("\(engine.restarts) \(engine.restarts == 1 ? "restart" : "restarts")") }
+    if !details.isEmpty { state += " (\(details.joined(separator: ", ")))" }
+    let up = age(document.asOf.since(document.started))
+    return "vipd \(document.version) on \(document.hostname), up \(up), \(state), as of \(document.asOf)"
+}
+
+private func headline(_ router: RouterStatus, asOf: Timestamp) -> String {
+    let state = router.state == .backup ? "backup" : router.state.rawValue.uppercased()
+    var text = "\(router.name)  \(state)"
+    if router.state == .unknown {
+        if let since = router.unknownSince { text += " since \(moment(since, asOf: asOf))" }
+        text += "; what follows was last known"
+    } else if let since = router.since {
+        text += " for \(age(asOf.since(since))), since \(clock(since, asOf: asOf))"
+    }
+    return text
+}
+
+private func masterText(_ router: RouterStatus) -> String {
+    guard let master = router.master else {
+        // Whoever does not take part does not listen either: that is no news about the segment.
+        return router.state == .backup ? "none heard yet" : "not known to this host"
+    }
+    let who = master.isSelf ? "this host" : "another host"
+    let address = master.address.map { ", \($0)" } ?? ", which has no address to send from"
+    return "\(who)\(address), priority \(master.priority)"
+}
+
+private func priorityText(_ router: RouterStatus) -> String {
+    var text = "\(router.effectivePriority)"
+    guard !router.contributions.isEmpty || router.effectivePriority != router.priority else {
+        return router.priority == 255 ? text + " (owner)" : text
+    }
+    text += " instead of \(router.priority)"
+    let parts = router.contributions.map { "\($0.onFailure): check \($0.check), \($0.reason)" }
+    if !parts.isEmpty { text += " (\(parts.joined(separator: "; ")))" }
+    return text
+}
+
+/// Presence is wrong when it does not go with the state: a master without, or anybody else with.
+private func presence(_ address: AddressStatus, in state: RouterState) -> String {
+    switch (address.present, state) {
+    case (true, .master): "present"
+    case (false, .master): "ABSENT"
+    case (true, .unknown): "present"
+    case (true, _): "PRESENT"
+    case (false, _): "absent"
+    }
+}
+
+private func lastMove(_ router: RouterStatus, asOf: Timestamp) -> [String] {
+    guard let move = router.lastTransition else { return ["none yet"] }
+    return [
+        "\(move.from.rawValue) -> \(move.to.rawValue) at \(moment(move.at, asOf: asOf))", "\(move.cause): \(move.text)",
+    ]
+}
+
+private func advertsText(_ router: RouterStatus) -> String {
+    let received = router.statistics["advertisement-rcvd"] ?? 0
+    let sent = router.statistics["advertisement-sent"] ?? 0
+    let heard = router.lastAdvertHeardMsAgo.map { "last heard \(age(.milliseconds(Int64(max(0, $0))))) ago" }
+    return "\(received) received, \(sent) sent, \(heard ?? "none heard")"
+}
+
+/// The error counters that are not 0, largest first.
+private func errorsText(_ router: RouterStatus) -> String? {
+    let errors = router.statistics.filter { $0.key.hasSuffix("-errors") && $0.value > 0 }
+        .sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+    guard !errors.isEmpty else { return nil }
+    return errors.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+}
+
+private func checkLines(_ router: RouterStatus) -> [String] {
+    let name = router.checks.map(\.check.count).max() ?? 0
+    return router.checks.map { check in
+        let state = check.state == "passing" ? check.state : check.state.uppercased()
+        let reason = check.reason.map { ": \($0)" } ?? ""
+        return "\(padded(check.check, name))  \(state)\(reason) (on failure: \(check.onFailure))"
+    }
+}
+
+private func electionText(_ router: RouterStatus) -> String {
+    let family = router.family == "ipv6" ? "IPv6" : "IPv4"
+    let preempt = router.preempt ? "preempt" : "no preempt"
+    var text = "VRID \(router.vrid) on \(router.interface), \(family), VRRP version \(router.version), \(preempt), "
+    text += "advert every \(milliseconds(router.advertisementIntervalMs))"
+    if router.masterDownIntervalMs > 0 { text += ", master down after \(milliseconds(router.masterDownIntervalMs))" }
+    return text
+}
+
+// MARK: - Pieces
+
+private let labelWidth = 11
+
+private func line(_ label: String, _ text: String) -> String { "  \(padded(label, labelWidth))\(text)" }
+
+/// Several values under one label; no line at all when there are none.
+private func block(_ label: String, _ values: [String]) -> [String] {
+    values.enumerated().map { line($0.offset == 0 ? label : "", $0.element) }
+}
+
+private func padded(_ text: String, _ width: Int) -> String {
+    text.count < width ? text + String(repeating: " ", count: width - text.count) : text
+}
+
+/// The time of day, with the date when it is not today's.
+private func clock(_ time: Timestamp, asOf: Timestamp) -> String {
+    let timeOfDay = time.timeOfDay(milliseconds: true) + " UTC"
+    return time.date == asOf.date ? timeOfDay : "\(time.date) \(timeOfDay)"
+}
+
+private func moment(_ time: Timestamp, asOf: Timestamp) -> String {
+    "\(clock(time, asOf: asOf)), \(age(asOf.since(time))) ago"
+}
+
+private func milliseconds(_ value: Double) -> String {
+    let tenths = Int64((max(0, min(value, 1e15)) * 10).rounded())
+    if tenths >= 10_000, tenths % 10_000 == 0 { return "\(tenths / 10_000) s" }
+    return tenths % 10 == 0 ? "\(tenths / 10) ms" : "\(tenths / 10).\(tenths % 10) ms"
+}
+
+/// A span in the two units that matter: `12 ms`, `4.2 s`, `3 min 5 s`, `2 h 3 min`, `5 d 1 h`. Negative spans, which a
+/// clock that was set back gives, are `0 ms`.
+package func age(_ span: Duration) -> String {
+    let (seconds, attoseconds) = span.components
+    let total = max(0, seconds * 1000 + attoseconds / 1_000_000_000_000_000)
+    switch total {
+    case ..<1000: return "\(total) ms"
+    case ..<10_000: return "\(total / 1000).\(total % 1000 / 100) s"
+    case ..<60_000: return "\(total / 1000) s"
+    case ..<3_600_000: return "\(total / 60_000) min \(total / 1000 % 60) s"
+    case ..<86_400_000: return "\(total / 3_600_000) h \(total / 60_000 % 60) min"
+    default: return "\(total / 86_400_000) d \(total / 3_600_000 % 24) h"
+    }
+}

@@ -1,0 +1,65 @@
+// Transitions for those who follow them live. The supervisor publishes; subscribers are called on its thread and must hand
+// over at once (to an event loop): a slow one would hold up checks and hooks.
+
+import Election
+import Status
+import Synchronization
+
+/// A transition, complete for whoever was not there.
+package struct TransitionEvent: Hashable, Sendable {
+    /// Name of the virtual router.
+    package var router: String
+    package var transition: Transition
+    /// The cause as a sentence.
+    package var text: String
+    /// When it happened, wall clock in nanoseconds since 1970.
+    package var at: Int64
+
+    package init(router: String, transition: Transition, text: String, at: Int64) {
+        self.router = router
+        self.transition = transition
+        self.text = text
+        self.at = at
+    }
+}
+
+/// Who wants to be told of transitions.
+package final class EventHub: Sendable {
+    /// Ends a subscription.
+    package struct Subscription: Hashable, Sendable {
+        fileprivate let number: UInt64
+    }
+
+    /// More subscribers than this are refused.
+    package static let limit = 64
+
+    private struct State {
+        var next: UInt64 = 0
+        var subscribers: [(number: UInt64, handler: @Sendable (TransitionEvent) -> Void)] = []
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    /// Calls `handler` for every transition from now on, on the supervisor's thread; nil when there are too many already.
+    package func subscribe(_ handler: @escaping @Sendable (TransitionEvent) -> Void) -> Subscription? {
+        state.withLock { state in
+            guard state.subscribers.count < Self.limit else { return nil }
+            state.next += 1
+            state.subscribers.append((state.next, handler))
+            return Subscription(number: state.next)
+        }
+    }
+
+    /// Ends it; a call that is under way may still come.
+    package func unsubscribe(_ subscription: Subscription) {
+        state.withLock { $0.subscribers.removeAll { $0.number == subscription.number } }
+    }
+
+    /// Tells all subscribers.
+    package func publish(_ event: TransitionEvent) {
+        let handlers = state.withLock { $0.subscribers.map(\.handler) }
+        for handler in handlers { handler(event) }
+    }
+}

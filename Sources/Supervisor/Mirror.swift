@@ -1,0 +1,149 @@
+// What the supervisor knows, as one value that another thread may copy at any time. A status query is answered from here, so
+// that it never reaches the engine; nothing in it decides anything.
+
+import Configuration
+import Election
+import Status
+import Synchronization
+
+/// How the engine is doing.
+package struct EngineMirror: Hashable, Sendable {
+    package enum State: String, Hashable, Sendable {
+        /// Configured and reporting.
+        case running
+        /// Started; its first `ready` is awaited.
+        case starting
+        /// There is none; the next start is waited for.
+        case down
+    }
+
+    package var state: State
+    /// nil while it is down.
+    package var process: Int32?
+    /// When this state began, CLOCK_BOOTTIME in nanoseconds.
+    package var since: Int64
+    /// How often it was started again since the agent started.
+    package var restarts: Int
+
+    package init(state: State = .down, process: Int32? = nil, since: Int64 = 0, restarts: Int = 0) {
+        self.state = state
+        self.process = process
+        self.since = since
+        self.restarts = restarts
+    }
+}
+
+/// What is known of a check, from its own runs; the engine's opinion is in the snapshots.
+package enum CheckStanding: Hashable, Sendable {
+    /// No run has ended yet.
+    case pending
+    case passing
+    case failing(CheckFailure)
+}
+
+/// One check.
+package struct CheckMirror: Hashable, Sendable {
+    package var check: CheckID
+    package var name: String
+    /// After the rise and fall counts.
+    package var standing: CheckStanding
+    /// When its last run ended, CLOCK_BOOTTIME in nanoseconds; nil before the first.
+    package var lastRun: Int64?
+
+    package init(check: CheckID, name: String, standing: CheckStanding = .pending, lastRun: Int64? = nil) {
+        self.check = check
+        self.name = name
+        self.standing = standing
+        self.lastRun = lastRun
+    }
+}
+
+/// One virtual router.
+package struct RouterMirror: Hashable, Sendable {
+    package var router: RouterID
+    package var configuration: RouterConfiguration
+    /// The operator disabled it on this host.
+    package var disabled: Bool
+    /// The engine's last; nil before the first. `lastAdvertSent` and `lastAdvertHeard` are kept up to date
+    /// between snapshots by the heartbeats, to a second.
+    package var snapshot: RouterSnapshot?
+
+    package init(
+        router: RouterID, configuration: RouterConfiguration, disabled: Bool = false, snapshot: RouterSnapshot? = nil
+    ) {
+        self.router = router
+        self.configuration = configuration
+        self.disabled = disabled
+        self.snapshot = snapshot
+    }
+}
+
+/// Everything a status answer needs.
+package struct MirrorState: Hashable, Sendable {
+    /// When the agent started, wall clock in nanoseconds since 1970.
+    package var started: Int64
+    package var engine: EngineMirror
+    /// When the engine was last heard, CLOCK_BOOTTIME in nanoseconds; 0 for never. It reports at least once a second.
+    package var heard: Int64
+    /// What is in force. `statusSocket` is that of the start: it does not move with a reload.
+    package var configuration: Configuration
+    /// In the order of the configuration.
+    package var routers: [RouterMirror]
+    package var checks: [CheckMirror]
+    package var checkNames: CheckNames
+
+    package init(started: Int64, configuration: Configuration) {
+        self.started = started
+        engine = EngineMirror()
+        heard = 0
+        self.configuration = configuration
+        routers = []
+        checks = []
+        checkNames = CheckNames()
+    }
+
+    /// The engine said at boot time `at` that these routers have sent an advert since it last said so.
+    package mutating func note(advertised routers: [RouterID], at: Int64) {
+        for index in self.routers.indices where routers.contains(self.routers[index].router) {
+            self.routers[index].snapshot?.lastAdvertSent = at
+        }
+    }
+
+    /// The engine said at boot time `at` that these routers have heard a valid advert since it last said so. Of snapshots
+    /// and heartbeats the later one counts, in whatever order they arrive.
+    package mutating func note(heard routers: [RouterID], at: Int64) {
+        for index in self.routers.indices where routers.contains(self.routers[index].router) {
+            let before = self.routers[index].snapshot?.lastAdvertHeard ?? 0
+            self.routers[index].snapshot?.lastAdvertHeard = max(before, at)
+        }
+    }
+
+    /// Takes the engine's snapshot. A heartbeat may have told of later adverts than the snapshot, which was taken before it.
+    package mutating func note(_ snapshot: RouterSnapshot) {
+        guard let index = routers.firstIndex(where: { $0.router == snapshot.router }) else { return }
+        var newer = snapshot
+        newer.lastAdvertSent = max(newer.lastAdvertSent, routers[index].snapshot?.lastAdvertSent ?? 0)
+        newer.lastAdvertHeard = max(newer.lastAdvertHeard, routers[index].snapshot?.lastAdvertHeard ?? 0)
+        routers[index].snapshot = newer
+    }
+
+    /// The router of this name, if it is configured.
+    package func router(named name: String) -> RouterMirror? {
+        routers.first { $0.configuration.name == name }
+    }
+}
+
+/// Guards the state: the supervisor's thread writes, any thread reads.
+package final class Mirror: Sendable {
+    private let state: Mutex<MirrorState>
+
+    package init(_ state: MirrorState) { self.state = Mutex(state) }
+
+    /// A copy of the state as it is now.
+    package func read() -> MirrorState { state.withLock { $0 } }
+
+    /// Changes the state; for the supervisor's thread. `body` must be short.
+    package func update<Result: Sendable>(_ body: (inout sending MirrorState) -> sending Result) -> Result {
+        state.withLock { body(&$0) }
+    }
+}

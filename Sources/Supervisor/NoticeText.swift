@@ -1,0 +1,74 @@
+// Notices of the engine as log lines, and how important a transition is. The words of states, causes and faults come from Status; these are for the log alone.
+
+import Configuration
+import Election
+import Messages
+import Status
+import System
+import Wire
+
+/// A log line that is still to be written.
+struct LogLine: Hashable {
+    var level: LogLevel
+    var event: String
+    var fields: [Field]
+
+    struct Field: Hashable {
+        var key: String
+        var value: String
+    }
+
+    init(_ level: LogLevel, _ event: String, _ fields: [(String, String)]) {
+        self.level = level
+        self.event = event
+        self.fields = fields.map { Field(key: $0.0, value: $0.1) }
+    }
+}
+
+extension LogLine {
+    /// The line of `notice`; `name` gives a virtual router's name.
+    init(_ notice: Notice, name: (RouterID) -> String) {
+        switch notice {
+        case .dropped(let router, let interface, let reason, let source, let count):
+            self.init(
+                .warning, "packet-dropped",
+                [
+                    ("router", router.map(name) ?? ""), ("interface-index", "\(interface)"), ("reason", reason.name),
+                    ("source", source.map { "\($0)" } ?? ""), ("count", "\(count)"),
+                ])
+        case .peerDiffers(let router, let peer, let difference):
+            self.init(
+                .warning, "peer-differs",
+                [("router", name(router)), ("peer", "\(peer)"), ("text", difference.sentence)])
+        case .kernel(let router, let call, let subject, let code, let explanation):
+            let reason = SystemError(call, subject, code: code).reason
+            self.init(
+                .error, "kernel-refused",
+                [
+                    ("router", router.map(name) ?? ""), ("call", call), ("subject", subject), ("error", reason),
+                    ("explanation", explanation),
+                ])
+        case .leftoverRemoved(let address, let interface):
+            self.init(.notice, "leftover-removed", [("address", "\(address)"), ("interface", interface)])
+        case .resynchronised:
+            self.init(.notice, "resynchronised", [("text", "kernel events were lost; everything was read again")])
+        case .releaseGateFailed(let router, let failure, let stopping):
+            let consequence = stopping ? "the router is given up all the same" : "the router stays master"
+            self.init(
+                .error, "gate-release-failed",
+                [("router", name(router)), ("reason", failure.reason), ("text", consequence)])
+        }
+    }
+}
+
+extension Transition {
+    /// A fault is worth a warning, unless it only waits for a check's first result, as at every start.
+    var logLevel: LogLevel {
+        guard to == .fault else { return .notice }
+        return isPendingFault ? .info : .warning
+    }
+}
+
+extension Log {
+    func write(_ line: LogLine) { write(line.level, line.event, line.fields.map { ($0.key, $0.value) }) }
+}

@@ -1,0 +1,82 @@
+// Which request is meant: method and path to a route, or the answer that says why there is none. Pure, so that every wrong
+// request is a line in a test.
+
+import Configuration
+import NIOHTTP1
+
+/// A request that the server knows.
+enum StatusRoute: Hashable {
+    case status
+    case router(String)
+    case events
+    case control(ControlRequest)
+}
+
+/// A request that it does not know: the code, the sentence and, for a wrong method, the right one.
+struct StatusRefusal: Error, Hashable {
+    var status: HTTPResponseStatus
+    var text: String
+    var allow: String?
+}
+
+extension StatusRoute {
+    /// The paths, for the answer to a wrong one.
+    static let known =
+        "GET /v1/status, GET /v1/status/NAME, GET /v1/events, POST /v1/reload, POST /v1/routers/NAME/disable and "
+        + "POST /v1/routers/NAME/enable"
+
+    /// Reads the target of a request; a query is ignored, names may be percent-encoded.
+    init(method: HTTPMethod, target: String) throws(StatusRefusal) {
+        let path = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false).first ?? ""
+        var parts: [String] = []
+        for part in path.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {
+            guard let part = decodePercent(part) else {
+                throw StatusRefusal(status: .badRequest, text: "the path is not correctly percent-encoded")
+            }
+            parts.append(part)
+        }
+        let (route, allowed): (StatusRoute, HTTPMethod)
+        switch (parts.count, parts.first, parts.dropFirst().first) {
+        case (2, "v1", "status"): (route, allowed) = (.status, .GET)
+        case (3, "v1", "status"): (route, allowed) = (.router(parts[2]), .GET)
+        case (2, "v1", "events"): (route, allowed) = (.events, .GET)
+        case (2, "v1", "reload"): (route, allowed) = (.control(.reload), .POST)
+        case (4, "v1", "routers") where parts[3] == "disable": (route, allowed) = (.control(.disable(parts[2])), .POST)
+        case (4, "v1", "routers") where parts[3] == "enable": (route, allowed) = (.control(.enable(parts[2])), .POST)
+        default: throw StatusRefusal(status: .notFound, text: "there is no such path; there are \(StatusRoute.known)")
+        }
+        guard method == allowed else {
+            throw StatusRefusal(
+                status: .methodNotAllowed, text: "\(path) takes \(allowed.rawValue), not \(method.rawValue)",
+                allow: allowed.rawValue)
+        }
+        self = route
+    }
+}
+
+/// The sentence for a name that no virtual router has, with the nearest one and the first few that there are.
+func unknownRouterText(_ name: String, known: [String]) -> String {
+    var text = "there is no virtual router \"\(name.count <= 64 ? name : name.prefix(64) + "…")\""
+    guard !known.isEmpty else { return text + "; none is configured" }
+    if let nearest = nearest(to: name, among: known) { text += "; did you mean \"\(nearest)\"?" }
+    let rest = known.count > 8 ? " and \(known.count - 8) more" : ""
+    return text + " (there are: \(known.prefix(8).joined(separator: ", "))\(rest))"
+}
+
+/// RFC 3986 §2.1; nil for a broken escape or octets that are not UTF-8.
+private func decodePercent(_ text: Substring) -> String? {
+    var octets: [UInt8] = []
+    var rest = Array(text.utf8)[...]
+    while let octet = rest.popFirst() {
+        guard octet == UInt8(ascii: "%") else {
+            octets.append(octet)
+            continue
+        }
+        guard rest.count >= 2, let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16) else {
+            return nil
+        }
+        octets.append(value)
+        rest = rest.dropFirst(2)
+    }
+    return String(validating: octets, as: UTF8.self)
+}

@@ -1,0 +1,52 @@
+// `vipd watch`: the transitions as they happen, until it is interrupted or the agent ends.
+
+import ArgumentParser
+import Status
+
+struct WatchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "watch", abstract: "Follows transitions live.",
+        discussion: """
+            First a line for the present state of each virtual router, then a line for each transition with its \
+            reason. With --json the lines of `GET /v1/events` as they come, a keep-alive every 5 s included.
+            """)
+
+    @Flag(help: "Print the JSON lines of the status socket.")
+    var json = false
+    @OptionGroup var socket: SocketOptions
+
+    func run() throws {
+        var client = socket.client
+        // Two keep-alive lines may be missed before the agent counts as stopped.
+        client.timeout = .seconds(15)
+        do {
+            let refusal = try client.follow("/v1/events") { line in
+                if let line {
+                    try show(line)
+                } else if !json {
+                    // Asked after the stream has begun, so that no transition falls between the two.
+                    try showPresent()
+                }
+                return true
+            }
+            complain(refusal?.sentence ?? "vipd has stopped")
+        } catch let error as StatusClientError {
+            complain(error.description)
+        }
+        throw Exit.unknown
+    }
+
+    private func showPresent() throws {
+        let document = try decode(StatusDocument.self, try ask("GET", "/v1/status", socket.client))
+        for router in document.virtualRouters {
+            try writeOut(line: presentText(router, asOf: document.asOf))
+        }
+    }
+
+    private func show(_ line: [UInt8]) throws {
+        if json { return try writeOut(line + [UInt8(ascii: "\n")]) }
+        // What this version does not know is nothing it could print.
+        guard let event = try? decodeJSON(EventDocument.self, from: line), let text = eventText(event) else { return }
+        try writeOut(line: text)
+    }
+}

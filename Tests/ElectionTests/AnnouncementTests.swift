@@ -1,0 +1,75 @@
+// When announcements go out: rounds, pacing, refresh, and their end.
+
+import Testing
+import Wire
+
+@testable import Election
+
+@Suite struct AnnouncementTests {
+    private func announcements(_ bench: inout Bench, for span: Duration) -> [(after: Duration, range: Range<Int>)] {
+        bench.run(for: span).compactMap { entry in
+            if case .announce(let range) = entry.action { (entry.after, range) } else { nil }
+        }
+    }
+
+    @Test func `GARP-03: rounds at 0, 100 ms, 1 s and 3 s, each of all addresses`() {
+        var bench = Bench()
+        bench.start()
+        bench.now = bench.now + .nanoseconds(3_609_375_000)
+        let log = announcements(&bench, for: .seconds(20))
+        #expect(log.map(\.after) == [.zero, .milliseconds(100), .seconds(1), .seconds(3)])
+        #expect(log.allSatisfy { $0.range == 0..<1 })
+    }
+
+    @Test func `NA-06: IPv6 goes three times, a second apart`() {
+        let address = InterfaceAddress(address: .ipv6(IPv6Address(high: 0xFE80 << 48, low: 0x5E0A)), prefixLength: 128)
+        var configuration = Bench.configuration(addresses: [address])
+        configuration.announcements = .standard(for: .ipv6)
+        var bench = Bench(configuration)
+        bench.start()
+        bench.now = bench.now + .nanoseconds(3_609_375_000)
+        #expect(announcements(&bench, for: .seconds(20)).map(\.after) == [.zero, .seconds(1), .seconds(2)])
+    }
+
+    @Test func `GARP-03: leaving master ends the rounds`() {
+        var bench = Bench()
+        bench.start()
+        bench.wait(.nanoseconds(3_609_375_000))
+        bench.now = bench.now + .milliseconds(500)
+        bench.facts { $0.isDisabled = true }
+        #expect(announcements(&bench, for: .seconds(20)).isEmpty)
+    }
+
+    @Test func `many addresses go out at once first and 1 ms apart in repeats`() {
+        let addresses = (0..<40).map {
+            InterfaceAddress(address: .ipv4(IPv4Address(bits: 0xC000_0200 + UInt32($0))), prefixLength: 32)
+        }
+        var bench = Bench(Bench.configuration(addresses: addresses))
+        bench.start()
+        bench.now = bench.now + .nanoseconds(3_609_375_000)
+        let log = announcements(&bench, for: .milliseconds(900))
+        #expect(log.first?.range == 0..<40)
+        let repeats = log.dropFirst()
+        #expect(repeats.map(\.range) == (0..<40).map { $0..<($0 + 1) })
+        let gaps = zip(repeats, repeats.dropFirst()).map { $1.after - $0.after }
+        #expect(gaps.allSatisfy { $0 >= .milliseconds(1) })
+        #expect(repeats.last.map { $0.after <= .milliseconds(141) } ?? false)
+    }
+
+    @Test func `GARP-04: a refresh goes on while master, at most 16 addresses in turn`() {
+        let addresses = (0..<20).map {
+            InterfaceAddress(address: .ipv4(IPv4Address(bits: 0xC000_0200 + UInt32($0))), prefixLength: 32)
+        }
+        var configuration = Bench.configuration(addresses: addresses)
+        configuration.announcements = AnnouncementPlan(rounds: [.zero], refresh: .seconds(2))
+        var bench = Bench(configuration)
+        bench.start()
+        bench.now = bench.now + .nanoseconds(3_609_375_000)
+        let log = announcements(&bench, for: .seconds(7))
+        #expect(log.map(\.after) == [.zero, .seconds(2), .seconds(4), .seconds(6)])
+        #expect(log.map(\.range) == [0..<20, 0..<16, 16..<20, 0..<16])
+        // After an hour's pause there is one refresh and not 1,800.
+        bench.now = bench.now + .seconds(3_600)
+        #expect(announcements(&bench, for: .seconds(1)).count == 1)
+    }
+}

@@ -1,0 +1,326 @@
+// A host with several routers, checks and interfaces: who a packet is for, what a verdict does, what is counted.
+
+import Testing
+import Wire
+
+@testable import Election
+
+/// A node on a bench. Claims succeed at once.
+struct NodeBench {
+    var node = Node()
+    var now = Instant(nanoseconds: 1_000_000_000_000)
+    var actions: [RouterAction] = []
+
+    static let peer = IPAddress.ipv4(IPv4Address(192, 0, 2, 3))
+    static let peer6 = IPAddress.ipv6(IPv6Address(high: 0xFE80 << 48, low: 3))
+
+    init() {
+        var facts = InterfaceFacts(index: 7)
+        facts.sourceIPv4 = IPv4Address(192, 0, 2, 2)
+        facts.sourceIPv6 = IPv6Address(high: 0xFE80 << 48, low: 2)
+        node.interface("eth0", facts, at: now, appendingTo: &actions)
+        facts.index = 8
+        node.interface("eth1", facts, at: now, appendingTo: &actions)
+    }
+
+    mutating func step(_ body: (inout Node, Instant, inout [RouterAction]) -> Void) {
+        actions = []
+        body(&node, now, &actions)
+        var position = 0
+        while position < actions.count {
+            if case .claim = actions[position].action {
+                node.claimed(actions[position].router, failure: nil, at: now, appendingTo: &actions)
+            }
+            position += 1
+        }
+    }
+
+    mutating func add(_ number: UInt32, _ change: (inout VirtualRouterConfiguration) -> Void = { _ in }) {
+        var configuration = Bench.configuration()
+        change(&configuration)
+        step { node, now, actions in
+            node.configure(RouterID(number), configuration, disabled: false, at: now, appendingTo: &actions)
+        }
+    }
+
+    @discardableResult
+    mutating func receive(
+        _ priority: UInt8, vrid: UInt8 = 10, version: ProtocolVersion = .v3, interface: UInt32 = 7,
+        from source: IPAddress = NodeBench.peer, hopLimit: UInt8 = 255, damage: (inout [UInt8]) -> Void = { _ in }
+    ) -> Node.DropNotice? {
+        let group = IPAddress.vrrpGroup(source.family)
+        var payload: [UInt8] = []
+        let list: [IPAddress] = source.family == .ipv4 ? [Bench.vip.address] : [Self.peer6]
+        OutgoingAdvertisement(version: version, vrid: vrid, priority: priority, interval: .seconds(1), addresses: list)
+            .encode(into: &payload, source: source, destination: group)
+        damage(&payload)
+        var notice: Node.DropNotice?
+        step { node, now, actions in
+            notice = node.receive(
+                payload.span, from: PacketOrigin(source: source, destination: group, hopLimit: hopLimit),
+                interfaceIndex: interface, heardAt: now, at: now, appendingTo: &actions)
+        }
+        return notice
+    }
+
+    mutating func wait(_ span: Duration) {
+        now = now + span
+        step { node, now, actions in node.wake(at: now, appendingTo: &actions) }
+    }
+
+    func state(_ number: UInt32) -> StateName? { node.router(RouterID(number))?.stateName }
+    func counter(_ counter: Counter, _ number: UInt32 = 1) -> UInt64? {
+        node.router(RouterID(number))?.counters[counter]
+    }
+}
+
+@Suite struct NodeTests {
+    @Test func `several routers on one interface live apart, and V3-AD-08 the families too`() {
+        var bench = NodeBench()
+        bench.add(1)
+        bench.add(2) { $0.vrid = 11 }
+        bench.add(3) { $0.addresses = [InterfaceAddress(address: NodeBench.peer6, prefixLength: 128)] }
+        bench.add(4) { $0.interface = "eth1" }
+        bench.now = bench.now + .seconds(3)
+        bench.receive(200, vrid: 11)
+        bench.receive(200, from: NodeBench.peer6)
+        bench.wait(.nanoseconds(609_375_000))
+        #expect(bench.state(1) == .master)
+        #expect(bench.state(2) == .backup)
+        #expect(bench.state(3) == .backup)
+        #expect(bench.state(4) == .master, "V3-AD-09: the same VRID on another interface")
+    }
+
+    @Test func `V3-RX-17: a dropped packet moves its counter and nothing else`() {
+        var bench = NodeBench()
+        bench.add(1)
+        let before = bench.node.router(RouterID(1))
+        let cases: [(Counter, (inout NodeBench) -> Node.DropNotice?)] = [
+            (.ttlErrors, { $0.receive(200, hopLimit: 254) }),
+            (.checksumErrors, { $0.receive(200) { $0[2] ^= 1 } }),
+            (.versionErrors, { $0.receive(200, version: .v2) }),
+            (.typeErrors, { $0.receive(200) { $0[0] = 0x32 } }),
+            (.lengthErrors, { $0.receive(200) { $0.removeLast() } }),
+            (.sourceErrors, { $0.receive(200, from: .ipv4(IPv4Address(192, 0, 2, 2))) }),
+        ]
+        for (counter, packet) in cases {
+            let notice = packet(&bench)
+            #expect(notice?.router == RouterID(1) && notice?.count == 1, "\(counter)")
+            #expect(bench.actions.isEmpty)
+            #expect(bench.counter(counter) == 1, "\(counter)")
+        }
+        var after = bench.node.router(RouterID(1))
+        after?.counters = before?.counters ?? Counters()
+        #expect(after == before)
+        #expect(bench.counter(.ownAdvertsHeard) == 1, "FSM-05")
+    }
+
+    @Test func `V3-RX-19: ten thousand bad packets are told twice in ten seconds`() {
+        var bench = NodeBench()
+        bench.add(1)
+        var told = 0
+        for index in 0..<10_000 {
+            let source = IPAddress.ipv4(IPv4Address(192, 0, 2, UInt8(3 + index % 200)))
+            if bench.receive(200, from: source, hopLimit: 1) != nil { told += 1 }
+            bench.now = bench.now + .milliseconds(1)
+        }
+        #expect(told == 1)
+        bench.now = bench.now + .seconds(1)
+        let notice = bench.receive(200, hopLimit: 1)
+        #expect(notice?.count == 10_000)
+    }
+
+    @Test func `a packet for a VRID that nobody has is counted apart`() {
+        var bench = NodeBench()
+        bench.add(1)
+        #expect(bench.receive(200, vrid: 99)?.reason == .vrid)
+        #expect(bench.receive(200, vrid: 99, hopLimit: 9)?.reason == .ttl)
+        bench.receive(200, interface: 9)  // LX-06: another interface; the reason was told a moment ago
+        #expect(bench.node.strayCounters[.vridErrors] == 2)
+        #expect(bench.node.strayCounters[.ttlErrors] == 1)
+        #expect(bench.counter(.vridErrors) == 0)
+    }
+
+    @Test func `stop resigns all and tells when all are at rest`() {
+        var bench = NodeBench()
+        bench.add(1)
+        bench.add(2) {
+            $0.vrid = 11
+            $0.gatesRelease = true
+        }
+        bench.wait(.seconds(4))
+        bench.step { node, now, actions in node.stop(withoutGates: false, at: now, appendingTo: &actions) }
+        #expect(bench.state(1) == .initialize && bench.state(2) == .master)
+        #expect(!bench.node.hasStopped)
+        bench.step { node, now, actions in
+            node.gate(RouterID(2), sequence: 1, failure: nil, at: now, appendingTo: &actions)
+        }
+        #expect(bench.node.hasStopped)
+    }
+
+    @Test func `without anybody to run gates they are passed over`() {
+        var bench = NodeBench()
+        bench.add(1) { $0.gatesRelease = true }
+        bench.wait(.seconds(4))
+        bench.step { node, now, actions in node.stop(withoutGates: false, at: now, appendingTo: &actions) }
+        #expect(!bench.node.hasStopped)
+        bench.step { node, now, actions in node.stop(withoutGates: true, at: now, appendingTo: &actions) }
+        #expect(bench.node.hasStopped)
+        #expect(bench.actions.contains(RouterAction(RouterID(1), .sendAdvert(priority: 0))))
+    }
+
+    @Test func `a removed router resigns and is forgotten`() {
+        var bench = NodeBench()
+        bench.add(1)
+        bench.wait(.seconds(4))
+        bench.step { node, now, actions in node.remove(RouterID(1), at: now, appendingTo: &actions) }
+        #expect(bench.actions.contains(RouterAction(RouterID(1), .sendAdvert(priority: 0))))
+        #expect(
+            bench.node.router(RouterID(1))?.lastTransition?.cause == .reconfigured, "until its actions are performed")
+        let forgotten = bench.node.forgetRemoved(at: bench.now, appendingTo: &bench.actions)
+        #expect(forgotten && bench.node.routerIDs.isEmpty)
+    }
+
+    @Test(arguments: [10, 11] as [UInt8])
+    func `a new router of the same election or with the same address waits until its predecessor has left`(
+        _ vrid: UInt8
+    ) {
+        var bench = NodeBench()
+        bench.add(1) { $0.gatesRelease = true }
+        bench.wait(.seconds(4))
+        bench.step { node, now, actions in node.remove(RouterID(1), at: now, appendingTo: &actions) }
+        bench.add(2) { $0.vrid = vrid }
+        bench.wait(.seconds(60))
+        #expect(bench.state(1) == .master && bench.state(2) == .initialize)
+        bench.step { node, now, actions in
+            node.gate(RouterID(1), sequence: 1, failure: nil, at: now, appendingTo: &actions)
+            _ = node.forgetRemoved(at: now, appendingTo: &actions)
+        }
+        #expect(bench.state(1) == nil && bench.state(2) == .backup)
+    }
+
+    @Test func `a router that an earlier engine left as backup goes on with its history`() {
+        var snapshot = RouterSnapshot(router: RouterID(1), state: .backup)
+        snapshot.counters[.advertsReceived] = 41
+        snapshot.lastTransition = Transition(
+            from: .master, to: .backup, cause: .recovered, at: Instant(nanoseconds: 5), effectivePriority: 9)
+        var bench = NodeBench()
+        bench.step { node, now, actions in
+            node.configure(
+                RouterID(1), Bench.configuration(), disabled: false, resuming: snapshot, at: now,
+                appendingTo: &actions)
+        }
+        let causes = bench.actions.compactMap { if case .transition(let it) = $0.action { it.cause } else { nil } }
+        #expect(causes == [.resumed])
+        bench.receive(200)
+        #expect(bench.counter(.advertsReceived) == 42)
+        #expect(bench.counter(.backupTransitions) == 0)
+        #expect(bench.node.router(RouterID(1))?.lastTransition == snapshot.lastTransition)
+        // What happens next is news again.
+        bench.wait(.seconds(4))
+        #expect(bench.node.router(RouterID(1))?.lastTransition?.to == .master)
+    }
+
+    @Test func `a failed release gate takes the wish to disable back`() {
+        var bench = NodeBench()
+        bench.add(1) { $0.gatesRelease = true }
+        bench.wait(.seconds(4))
+        bench.step { node, now, actions in node.setDisabled(RouterID(1), true, at: now, appendingTo: &actions) }
+        bench.step { node, now, actions in
+            node.gate(RouterID(1), sequence: 1, failure: .timedOut, at: now, appendingTo: &actions)
+        }
+        #expect(bench.state(1) == .master)
+        #expect(bench.node.router(RouterID(1))?.standing.isDisabled == false)
+    }
+
+    @Test func `an interface without carrier, without source or without socket is a fault of its routers`() {
+        var bench = NodeBench()
+        bench.add(1)
+        var facts = InterfaceFacts(index: 7)
+        let cases: [(Fault, (inout InterfaceFacts) -> Void)] = [
+            (.interfaceDown, { $0.isUp = false }), (.noCarrier, { $0.hasCarrier = false }),
+            (.noSourceAddress, { _ in }), (.socket(1), { $0.socketErrorIPv4 = 1 }),
+        ]
+        for (fault, change) in cases {
+            facts = InterfaceFacts(index: 7)
+            change(&facts)
+            bench.step { node, now, actions in node.interface("eth0", facts, at: now, appendingTo: &actions) }
+            #expect(bench.node.router(RouterID(1))?.faults == [fault])
+        }
+        bench.step { node, now, actions in node.interface("eth0", nil, at: now, appendingTo: &actions) }
+        #expect(bench.node.router(RouterID(1))?.faults == [.interfaceMissing])
+    }
+}
+
+@Suite struct CheckRules {
+    static let check = CheckID(1)
+
+    private func bench(_ effect: CheckEffect, known: CheckTable.Known) -> NodeBench {
+        var bench = NodeBench()
+        bench.step { node, now, actions in
+            node.define(check: Self.check, timeToLive: .seconds(5), known: known, at: now, appendingTo: &actions)
+        }
+        bench.add(1) { $0.checks = [CheckReference(check: Self.check, effect: effect)] }
+        return bench
+    }
+
+    private func judge(_ bench: inout NodeBench, _ verdict: Verdict) {
+        bench.step { node, now, actions in node.verdict(verdict, of: Self.check, at: now, appendingTo: &actions) }
+    }
+
+    @Test func `at a cold start a fault check holds the router until its first success`() {
+        var bench = bench(.fault, known: .cold)
+        #expect(bench.state(1) == .fault)
+        #expect(bench.node.router(RouterID(1))?.faults == [.check(Self.check, .pending)])
+        judge(&bench, .passing)
+        #expect(bench.state(1) == .backup)
+    }
+
+    @Test func `a check added by a reload has no effect before its first verdict`() {
+        var bench = bench(.fault, known: .unjudged)
+        #expect(bench.state(1) == .backup)
+        judge(&bench, .failing(.exited(2)))
+        #expect(bench.node.router(RouterID(1))?.faults == [.check(Self.check, .exited(2))])
+    }
+
+    @Test func `promise 6: a verdict that is not renewed becomes stale, which is a failure`() {
+        var bench = bench(.fault, known: .known(.passing, age: .seconds(2)))
+        #expect(bench.state(1) == .backup)
+        #expect(bench.node.deadline == bench.now + .seconds(3))
+        bench.wait(.seconds(3))
+        #expect(bench.node.router(RouterID(1))?.faults == [.check(Self.check, .stale)])
+        judge(&bench, .passing)
+        #expect(bench.state(1) == .backup)
+    }
+
+    @Test func `a verdict that was stale when it was carried over never counts as passing`() {
+        let bench = bench(.fault, known: .known(.passing, age: .seconds(6)))
+        #expect(bench.node.router(RouterID(1))?.faults == [.check(Self.check, .stale)])
+    }
+
+    @Test func `renewed verdicts never become stale`() {
+        var bench = bench(.fault, known: .known(.passing, age: .zero))
+        for _ in 0..<20 {
+            bench.wait(.seconds(2))
+            judge(&bench, .passing)
+        }
+        #expect(bench.node.router(RouterID(1))?.faults == [])
+    }
+
+    @Test(arguments: [(-60, 40), (-200, 1), (-1, 99)] as [(Int16, UInt8)])
+    func `V3-CFG-10: weights add up and the sum is clamped`(_ weight: Int16, _ expected: UInt8) {
+        var bench = bench(.weight(weight), known: .known(.passing, age: .zero))
+        #expect(bench.node.router(RouterID(1))?.standing.effectivePriority == 100)
+        judge(&bench, .failing(.timedOut))
+        let standing = bench.node.router(RouterID(1))?.standing
+        #expect(standing?.effectivePriority == expected)
+        #expect(
+            standing?.contributions == [Contribution(check: Self.check, effect: .weight(weight), failure: .timedOut)])
+    }
+
+    @Test func `a router that refers to an unknown check is not healthy`() {
+        var bench = NodeBench()
+        bench.add(1) { $0.checks = [CheckReference(check: CheckID(99), effect: .fault)] }
+        #expect(bench.state(1) == .fault)
+    }
+}

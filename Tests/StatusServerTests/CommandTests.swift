@@ -1,0 +1,202 @@
+// The built `vipd` as scripts and people use it: what it prints, where, and the exit code.
+
+import Glibc
+import Status
+import Synchronization
+import System
+import Testing
+
+@testable import Supervisor
+@testable import vipd
+
+/// The program that was built with these tests, which is beside them.
+private func program() throws -> String {
+    let tests = try #require(CommandLine.arguments.first)
+    let directory = tests[..<(tests.lastIndex(of: "/") ?? tests.startIndex)]
+    return "\(directory)/vipd"
+}
+
+/// Runs the program in a shell and returns its standard output, its standard error and its exit code.
+private func run(_ arguments: String) throws -> (output: String, errors: String, code: Int) {
+    let errors = try read("\(try program()) \(arguments) 2>&1 >/dev/null")
+    let lines = try read("\(try program()) \(arguments) 2>/dev/null; echo \"=$?\"")
+    let mark = try #require(lines.lastIndex(of: "="))
+    let code = try #require(Int(lines[lines.index(after: mark)...].dropLast()))
+    return (String(lines[..<mark]), errors, code)
+}
+
+private func read(_ command: String) throws -> String {
+    guard let stream = unsafe popen(command, "r") else { throw SystemError("popen", command) }
+    defer { _ = unsafe pclose(stream) }
+    var octets: [UInt8] = []
+    while true {
+        let octet = unsafe fgetc(stream)
+        guard octet >= 0 else { return String(decoding: octets, as: UTF8.self) }
+        octets.append(UInt8(octet))
+    }
+}
+
+extension StatusSocketTests {
+    @Suite struct CommandTests {
+        @Test func `status prints the text, or the JSON of the socket`() throws {
+            try withServer { (agent, _, client) throws in
+                let document = agent.state.withLock { $0.document }
+                let text = try run("status --socket \(client.path)")
+                #expect(text.output == statusText(document) && text.errors == "" && text.code == 0)
+                let json = try run("status --json --socket \(client.path)")
+                #expect(json.output == String(decoding: try client.ask("GET", "/v1/status").body, as: UTF8.self))
+                let one = try run("status web --json --socket \(client.path)")
+                #expect(one.output == String(decoding: try client.ask("GET", "/v1/status/web").body, as: UTF8.self))
+                let web = try run("status web --socket \(client.path)")
+                #expect(web.output.contains("\nweb  backup\n") && !web.output.contains("database"))
+            }
+        }
+
+        @Test(arguments: [
+            ("--for 999999999h", "--for must be above 0 and at most 24h"),
+            ("--for 25h", "--for must be above 0 and at most 24h"),
+            ("--for 0s", "--for must be above 0 and at most 24h"),
+            ("--interval 999999999h", "--interval must be from 1ms to 1h"),
+            ("--interval 0.9ms", "--interval must be from 1ms to 1h"),
+        ]) func `probe refuses spans out of range`(options: String, words: String) throws {
+            let refused = try run("probe 192.0.2.1 --interface no-such-interface \(options)")
+            #expect(refused.code == 64)
+            #expect(refused.errors.contains(words), "\(refused.errors)")
+        }
+
+        @Test func `probe takes the longest spans`() throws {
+            // Refused only because there is no such interface.
+            #expect(try run("probe 192.0.2.1 --interface no-such-interface --for 24h --interval 1h").code == 2)
+        }
+
+        @Test func `--is answers with its exit code alone`() throws {
+            try withServer { (_, _, client) throws in
+                let yes = try run("status web --is backup --socket \(client.path)")
+                #expect(yes == ("", "", 0))
+                let no = try run("status web --is master --socket \(client.path)")
+                #expect(no == ("", "", 1))
+            }
+        }
+
+        @Test func `an unknown state is exit code 2 with one line that says since when`() throws {
+            try withServer { (agent, _, client) throws in
+                agent.state.withLock { state in
+                    state.document.engine.state = .down
+                    for index in state.document.virtualRouters.indices {
+                        state.document.virtualRouters[index].state = .unknown
+                        state.document.virtualRouters[index].unknownSince = Timestamp(milliseconds: 500)
+                    }
+                }
+                let since = "unknown since 1970-01-01T00:00:00.500Z (the engine is down)"
+                #expect(try run("status web --is backup --socket \(client.path)") == ("", "web: \(since)\n", 2))
+                let text = try run("status --socket \(client.path)")
+                #expect(text.errors == "database: \(since), and 1 more\n" && text.code == 2)
+                #expect(text.output.contains("web  UNKNOWN since 00:00:00.500 UTC"))
+                let json = try run("status web --json --socket \(client.path)")
+                #expect(json.output.contains(#""state":"unknown""#) && json.code == 2)
+            }
+        }
+
+        @Test func `a name that nobody has, and an agent that is not there, are exit code 2`() throws {
+            try withServer { (_, server, client) throws in
+                let unknown = try run("status wep --is master --socket \(client.path)")
+                #expect(unknown.code == 2)
+                #expect(unknown.errors.hasPrefix(#"there is no virtual router "wep"; did you mean "web"?"#))
+                server.close()
+                for command in ["status", "status web --is master", "reload", "disable web", "enable web", "watch"] {
+                    let line = "vipd is not running (no socket at \(client.path))\n"
+                    #expect(try run("\(command) --socket \(client.path)") == ("", line, 2))
+                }
+            }
+        }
+
+        @Test func `no permission is one line and exit code 2`() throws {
+            guard geteuid() == 0 else { return }
+            try withServer { (_, _, client) throws in
+                let directory = String(client.path.dropLast(2))
+                _ = unsafe chmod(directory, 0o755)
+                let command = "setpriv --reuid 65534 --regid 65534 --clear-groups \(try program()) status"
+                let text = try read("\(command) --socket \(client.path) 2>&1; echo $?")
+                #expect(
+                    text == "no permission to use \(client.path); run as root or as a member of its group\n2\n"
+                        || text.hasPrefix("setpriv: failed to execute"))
+            }
+        }
+
+        @Test func `wrong usage is exit code 64`() throws {
+            for arguments in [
+                "status --is master", "status web --is wrong", "status web --is unknown", "nonsense", "disable",
+                "status --is", "status web --is master --json",
+            ] {
+                let result = try run(arguments)
+                #expect(result.code == 64 && result.output == "" && result.errors != "", "\(arguments)")
+            }
+            #expect(try run("--version") == ("\(agentVersion)\n", "", 0))
+        }
+
+        @Test func `reload prints what it touched, or every error with exit code 1`() throws {
+            try withServer { (agent, _, client) throws in
+                agent.state.withLock { $0.reply = .reloaded(ReloadSummary(changed: ["web"], added: ["x", "y"])) }
+                #expect(try run("reload --socket \(client.path)") == ("changed: web\nadded: x, y\n", "", 0))
+                agent.state.withLock { $0.reply = .reloaded(ReloadSummary()) }
+                #expect(try run("reload --socket \(client.path)") == ("no virtual router changed\n", "", 0))
+                agent.state.withLock { $0.reply = .invalid(["a.yaml:1:2: wrong", "a.yaml:3:4: worse"]) }
+                #expect(try run("reload --socket \(client.path)") == ("", "a.yaml:1:2: wrong\na.yaml:3:4: worse\n", 1))
+            }
+        }
+
+        @Test func `disable waits as long as the release gate may take, and names what is not there`() throws {
+            try withServer { (agent, _, client) throws in
+                #expect(try disableLimit("web", client) == .seconds(65))
+                agent.state.withLock { $0.document.virtualRouters[1].gateReleaseTimeoutMs = 1_800_000 }
+                #expect(try disableLimit("web", client) == .seconds(1_865))
+                let unknown = try run("disable wbe --socket \(client.path)")
+                #expect(unknown.code == 2 && unknown.errors.contains("did you mean \"web\"?"))
+            }
+        }
+
+        @Test func `disable and enable say what is so now`() throws {
+            try withServer { (agent, _, client) throws in
+                #expect(try run("disable web --socket \(client.path)") == ("web: disabled\n", "", 0))
+                #expect(try run("enable web --socket \(client.path)") == ("web: enabled\n", "", 0))
+                agent.state.withLock { $0.reply = .refused("the state directory cannot be written") }
+                #expect(
+                    try run("disable web --socket \(client.path)") == ("", "the state directory cannot be written\n", 1)
+                )
+            }
+        }
+
+        @Test func `watch prints what is and what happens, and ends with exit code 2 when the agent does`() throws {
+            try withServer { (agent, server, client) throws in
+                let output = Output()
+                let command = "\(try program()) watch --socket \(client.path) 2>&1; echo $?"
+                detach {
+                    let text = try? read(command)
+                    output.text.withLock { $0 = text ?? "" }
+                }
+                #expect(eventually { agent.subscriberCount == 1 })
+                let move = TransitionDocument(
+                    router: "web", from: .backup, to: .master, cause: "owner", text: "t",
+                    at: Timestamp(milliseconds: 2000), priority: 255)
+                agent.publish(.transition(move))
+                _ = usleep(200_000)
+                server.close()
+                #expect(eventually { output.text.withLock { $0 } != nil })
+                #expect(
+                    output.text.withLock { $0 } == """
+                        1970-01-01T00:00:01.000Z  database  is backup  priority 100
+                        1970-01-01T00:00:01.000Z  web  is backup  priority 100
+                        1970-01-01T00:00:02.000Z  web  backup -> master  priority 255  owner: t
+                        vipd has stopped
+                        2
+
+                        """)
+            }
+        }
+    }
+}
+
+/// What a thread has read; nil until it has.
+private final class Output: Sendable {
+    let text = Mutex<String?>(nil)
+}

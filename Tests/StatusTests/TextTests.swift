@@ -1,0 +1,107 @@
+// What a person reads: the whole text of `vipd status` once, then the lines that must stand out.
+
+import Status
+import Testing
+
+struct TextTests {
+    @Test func `the text of a status answers who, since when, why, and shows what is wrong`() {
+        #expect(
+            statusText(sampleDocument()) == """
+                vipd 0.1.0 on a, up 1 d 2 h, engine running (pid 124), as of 2026-11-21T05:03:03.500Z
+
+                database  MASTER for 2 h 3 min, since 03:00:00.250 UTC
+                  master     this host, 192.0.2.2, priority 90
+                  FAULT      check witness: timed out
+                  priority   90 instead of 150 (weight -60: check role, exit status 1)
+                  addresses  192.0.2.10/24   present
+                             192.0.2.111/32  ABSENT
+                  last move  backup -> master at 03:00:00.250 UTC, 2 h 3 min ago
+                             master-silent: no advert from 192.0.2.3 for 361 ms (timer 0.1 ms late)
+                  adverts    10 received, 20 sent, last heard 2 h 3 min ago
+                  errors     checksum-errors 3
+                  checks     witness  passing (on failure: fault)
+                             role     FAILING: exit status 1 (on failure: weight -60)
+                  election   VRID 51 on eth0, IPv4, VRRP version 3, preempt, advert every 100 ms, master down after 360.9 ms
+
+                """)
+    }
+
+    @Test func `a backup names the other host and is not in capitals`() {
+        var router = sampleRouter()
+        router.state = .backup
+        router.faults = []
+        router.contributions = []
+        router.effectivePriority = 150
+        router.master = MasterStatus(address: "192.0.2.3", priority: 200, isSelf: false)
+        router.lastAdvertHeardMsAgo = 12.3
+        let lines = routerText(router, asOf: time("2026-11-22T05:03:03.500Z")).split(separator: "\n")
+        #expect(lines[0] == "database  backup for 1 d 2 h, since 2026-11-21 03:00:00.250 UTC")
+        #expect(lines[1] == "  master     another host, 192.0.2.3, priority 200")
+        #expect(lines[2] == "  priority   150")
+        #expect(lines[3] == "  addresses  192.0.2.10/24   PRESENT")
+        #expect(lines[4] == "             192.0.2.111/32  absent")
+        #expect(lines.contains("  adverts    10 received, 20 sent, last heard 12 ms ago"))
+    }
+
+    @Test func `an unknown state says since when and that the rest is old`() {
+        var document = sampleDocument()
+        document.engine = EngineStatus(
+            state: .down, pid: nil, since: time("2026-11-21T05:03:01.500Z"), restarts: 2)
+        document.virtualRouters[0].state = .unknown
+        document.virtualRouters[0].unknownSince = time("2026-11-21T05:03:00.500Z")
+        let lines = statusText(document).split(separator: "\n")
+        #expect(
+            lines[0]
+                == "vipd 0.1.0 on a, up 1 d 2 h, engine DOWN (since 05:03:01.500 UTC, 2.0 s ago, 2 restarts), as of 2026-11-21T05:03:03.500Z"
+        )
+        #expect(lines[1] == "database  UNKNOWN since 05:03:00.500 UTC, 3.0 s ago; what follows was last known")
+        #expect(
+            unknownText(document.virtualRouters[0], engine: document.engine)
+                == "database: unknown since 2026-11-21T05:03:00.500Z (the engine is down)")
+        #expect(unknownText(sampleRouter(), engine: document.engine) == nil)
+    }
+
+    @Test func `nobody known, no move and no advert are said in words`() {
+        let router = RouterStatus(
+            name: "v", interface: "eth0", vrid: 1, family: "ipv6", version: 2, state: .initialize, priority: 255,
+            preempt: false, advertisementIntervalMs: 1000)
+        #expect(
+            routerText(router, asOf: time("2026-11-21T05:03:03.500Z")) == """
+                v  INITIALIZE
+                  master     not known to this host
+                  priority   255 (owner)
+                  last move  none yet
+                  adverts    0 received, 0 sent, none heard
+                  election   VRID 1 on eth0, IPv6, VRRP version 2, no preempt, advert every 1 s
+
+                """)
+    }
+
+    @Test func `an agent without virtual routers says so`() {
+        var document = sampleDocument()
+        document.virtualRouters = []
+        #expect(statusText(document).hasSuffix("\n\nno virtual routers are configured\n"))
+    }
+
+    @Test(arguments: [
+        (-5, "0 ms"), (0, "0 ms"), (999, "999 ms"), (1000, "1.0 s"), (9999, "9.9 s"), (59_999, "59 s"),
+        (60_000, "1 min 0 s"), (3_600_000, "1 h 0 min"), (86_400_000, "1 d 0 h"), (266_400_000, "3 d 2 h"),
+    ])
+    func `ages have the two units that matter`(milliseconds: Int64, text: String) {
+        #expect(age(.milliseconds(milliseconds)) == text)
+    }
+
+    @Test func `an event is one line with its reason, a keep-alive is none`() {
+        let move = TransitionDocument(
+            router: "database", from: .backup, to: .master, cause: "owner", text: "this host owns the addresses",
+            at: time("2026-11-21T03:00:00.000Z"), priority: 255)
+        #expect(
+            eventText(.transition(move))
+                == "2026-11-21T03:00:00.000Z  database  backup -> master  priority 255  owner: this host owns the addresses"
+        )
+        #expect(eventText(.alive) == nil)
+        #expect(
+            presentText(sampleRouter(), asOf: time("2026-11-21T05:03:03.500Z"))
+                == "2026-11-21T05:03:03.500Z  database  is master  priority 90  since 2026-11-21T03:00:00.250Z")
+    }
+}

@@ -1,0 +1,149 @@
+"""What the new master tells its neighbours: content, count and spacing of gratuitous ARP and unsolicited neighbour advertisements."""
+
+from scapy.layers.inet6 import ICMPv6ND_NA, IPv6
+from scapy.layers.l2 import ARP, Ether
+
+from agent import Agent
+from cases import database, follows, in_attempts, one_holder, start_pair
+from lab import IPV4, IPV6, wait_until
+from wire import Capture
+
+EARLY, LATE = 0.01, 0.05  # seconds that a round may be off: never early but for the clock's grain; attempts beside a monitor of stalls
+
+
+def rounds(capture, address, count, timeout=10):
+    """Times of the announcements of an address, relative to the first, once there are `count` of them and some quiet after."""
+    wait_until(lambda: len(capture.announcements(address)) >= count, timeout,
+               lambda: f"{count} announcements of {address}, not {capture.announcements(address)}")
+    found = capture.announcements(address)
+    return [item.time - found[0].time for item in found]
+
+
+def assert_spacing(times, wanted):
+    assert len(times) == len(wanted), f"rounds at {times}, not {wanted}"
+    for time, due in zip(times, wanted):
+        assert due - EARLY <= time <= due + LATE, f"rounds at {times}, not {wanted}"
+
+
+def test_gratuitous_arp_content(lab):
+    capture = Capture(lab["client"])
+    Agent(lab["a"], {"database": database(IPV4)}).start().wait_state("master")
+    rounds(capture, IPV4.vip(), 1)
+    for item in capture.announcements(IPV4.vip()):
+        assert item.kind == "request"
+        frame = item.frame
+        assert frame[Ether].dst == "ff:ff:ff:ff:ff:ff"
+        assert frame[Ether].src == frame[ARP].hwsrc == lab["a"].mac
+        assert frame[ARP].hwdst == lab["a"].mac, "sender and target hardware address are the same (RFC 9568, erratum 7949)"
+        assert frame[ARP].psrc == frame[ARP].pdst == IPV4.vip()
+    rows = capture.tshark("arp.isgratuitous", "arp.src.proto_ipv4", display=f"arp.src.proto_ipv4 == {IPV4.vip()}")
+    assert rows and all(row == ["1", IPV4.vip()] or row == ["True", IPV4.vip()] for row in rows), rows
+
+
+def test_unsolicited_neighbour_advertisement_content(lab):
+    capture = Capture(lab["client"])
+    Agent(lab["a"], {"database": database(IPV6)}).start().wait_state("master")
+    for address in (IPV6.vip(), "fe80::5e:33"):
+        rounds(capture, address, 1)
+        for item in capture.announcements(address):
+            frame = item.frame
+            assert frame[Ether].dst == "33:33:00:00:00:01" and frame[Ether].src == lab["a"].mac
+            assert frame[IPv6].dst == "ff02::1" and frame[IPv6].hlim == 255
+            assert frame[ICMPv6ND_NA].S == 0 and frame[ICMPv6ND_NA].O == 1
+            assert item.mac == lab["a"].mac, "the target link-layer option"
+            carried = frame[ICMPv6ND_NA].cksum
+            rebuilt = frame.copy()
+            del rebuilt[ICMPv6ND_NA].cksum
+            assert Ether(bytes(rebuilt))[ICMPv6ND_NA].cksum == carried, "the checksum"
+
+
+def test_the_router_flag_follows_forwarding(lab):
+    """A change of the flag from 1 to 0 would make hosts drop their default router (NA-05)."""
+    lab["b"].run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding")
+    capture = Capture(lab["client"])
+    a, b = start_pair(lab, IPV6)
+    rounds(capture, IPV6.vip(), 1)
+    assert capture.announcements(IPV6.vip(), mac=lab["a"].mac)[0].frame[ICMPv6ND_NA].R == 0
+    a.stop()
+    b.wait_state("master")
+    wait_until(lambda: capture.announcements(IPV6.vip(), mac=lab["b"].mac), 5, "b announces")
+    assert capture.announcements(IPV6.vip(), mac=lab["b"].mac)[0].frame[ICMPv6ND_NA].R == 1
+
+
+def test_default_rounds(make_lab, family):
+    """Gratuitous ARP at 0, 0.1, 1 and 3 s; unsolicited advertisements at 0, 1 and 2 s, as RFC 4861 limits them."""
+    def attempt():
+        lab = make_lab(hosts=("a",))
+        capture = Capture(lab["client"])
+        Agent(lab["a"], {"database": database(family)}).start().wait_state("master")
+        wanted = [0, 1, 2] if family.ipv6 else [0, 0.1, 1, 3]
+        rounds(capture, family.vip(), len(wanted))
+        assert_spacing(rounds(capture, family.vip(), len(wanted)), wanted)
+        if family.ipv6:
+            assert_spacing(rounds(capture, "fe80::5e:33", len(wanted)), wanted)
+    in_attempts(attempt)
+
+
+def test_rounds_can_be_configured(make_lab, family):
+    wanted = [0, 1.2] if family.ipv6 else [0, 0.3, 0.6]
+
+    def attempt():
+        lab = make_lab(hosts=("a",))
+        capture = Capture(lab["client"])
+        Agent(lab["a"], {"database": database(
+            family, announce={"rounds": [f"{round(time * 1000)}ms" for time in wanted], "refresh": False})}).start().wait_state("master")
+        assert_spacing(rounds(capture, family.vip(), len(wanted)), wanted)
+        wait_until(lambda: len(capture.adverts()) > 15, 10, "3 s pass")
+        assert_spacing(rounds(capture, family.vip(), len(wanted)), wanted)
+    in_attempts(attempt)
+
+
+def test_the_refresh_repeats_announcements(lab):
+    capture = Capture(lab["client"])
+    Agent(lab["a"], {"database": database(IPV4, announce={"rounds": ["0s"], "refresh": "1s"})}).start().wait_state("master")
+    times = rounds(capture, IPV4.vip(), 4)
+    assert all(late - early > 0.8 for early, late in zip(times, times[1:])), times
+
+
+def test_every_address_is_announced_in_the_first_round(lab, family):
+    capture = Capture(lab["client"])
+    addresses = [family.vip_prefix(index) for index in range(5)]
+    Agent(lab["a"], {"database": database(family, addresses=addresses)}).start().wait_state("master")
+    for index in range(5):
+        rounds(capture, family.vip(index), 1)
+    order = [item.address for item in capture.announcements() if not item.address.startswith("fe80")]
+    assert set(order[:5]) == {family.vip(index) for index in range(5)}, "one each before the second of any"
+
+
+def test_the_advert_comes_before_the_announcement(lab, family):
+    capture = Capture(lab["client"])
+    Agent(lab["a"], {"database": database(family)}).start().wait_state("master")
+    rounds(capture, family.vip(), 1)
+    assert capture.adverts()[0].time < capture.announcements(family.vip())[0].time
+
+
+def test_rounds_end_with_mastership(lab, family):
+    """a becomes master, announces, and must yield to b before its rounds are over: nothing is announced by a afterwards."""
+    b = Agent(lab["b"], {"database": database(family, priority=200)})
+    a = Agent(lab["a"], {"database": database(family, priority=100)}).start()
+    a.wait_state("master")
+    capture = Capture(lab["client"])
+    b.start().wait_state("master")
+    a.wait_state("backup")
+    wait_until(lambda: len(capture.announcements(family.vip(), mac=lab["b"].mac)) >= (3 if family.ipv6 else 4), 10, "b's rounds")
+    taken = capture.announcements(family.vip(), mac=lab["b"].mac)[0].time
+    assert not [item for item in capture.announcements(family.vip(), mac=lab["a"].mac) if item.time > taken + 0.02]
+
+
+def test_the_winner_of_a_conflict_announces_again(lab, family):
+    a, b = start_pair(lab, family)
+    lab.partition("b", "client")
+    b.wait_state("master")
+    lab["client"].ping(family.vip(), 2)
+    wait_until(lambda: lab["client"].neighbour(family.vip()) == lab["b"].mac, 5, "the client has b's MAC")
+    capture = Capture(lab["client"])
+    lab.heal()
+    b.wait_state("backup")
+    wait_until(lambda: capture.announcements(family.vip(), mac=lab["a"].mac), 6, "a announces again")
+    assert one_holder(lab, family.vip()) == "a"
+    follows(lab, family.vip(), "a")
