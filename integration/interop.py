@@ -64,17 +64,17 @@ class Foreign:
                    lambda: f"{self.host.name}: {self.name} is {self.state()}, not {state}\n{self.log()[-3000:]}", every=0.1)
 
 
-def ours(agent):
+def is_ours(agent):
     """Whether this side is an agent of ours."""
     return not isinstance(agent, Foreign)
 
 
 def mac_of(side):
-    return side.host.mac if ours(side) else side.mac
+    return side.host.mac if is_ours(side) else side.mac
 
 
 def holds(side, address):
-    return side.host.has(address) if ours(side) else side.holds(address)
+    return side.host.has(address) if is_ours(side) else side.holds(address)
 
 
 def answering(lab, address, patience=0.3):
