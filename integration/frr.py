@@ -2,7 +2,7 @@
 
 Debian 12 has 8.4.4. vrrpd adds and removes no address: a macvlan in bridge mode with the MAC that belongs to the VRID carries the virtual
 address all the time, and zebra puts it `protodown` except on the master. Both daemons run inside the namespace, as the user that the
-package made, with every file in the lab's directory; /run/frr and /etc/frr are not touched.
+package made, with its files in the lab's directory; /run/frr and /etc/frr are not touched.
 """
 
 import json
@@ -70,9 +70,12 @@ class Frr(Foreign):
 
     def _daemon(self, name, file):
         with open(self.log_file, "ab") as log:
-            return self.host.popen(f"{DAEMONS}/{name}", "--socket", self.directory / "zserv.api", "--vty_socket", self.directory,
-                                   "--vty_port", "0", "--pid_file", self.directory / f"{name}.pid", "--config_file", file,
-                                   "--log", "stdout", "--log-level", "debug", stdout=log, stderr=log)
+            process = self.host.popen(f"{DAEMONS}/{name}", "--socket", self.directory / "zserv.api", "--vty_socket", self.directory,
+                                      "--vty_port", "0", "--pid_file", self.directory / f"{name}.pid", "--config_file", file,
+                                      "--log", "stdout", "--log-level", "debug", stdout=log, stderr=log)
+        # Every daemon makes itself a directory for its last words, at a place that no option changes.
+        self.host.lab.finalizers.append(lambda: shutil.rmtree(f"/var/tmp/frr/{name}.{process.pid}", ignore_errors=True))
+        return process
 
     def document(self):
         """`show vrrp json`: the virtual router with the part of our family under `own`, or None when vrrpd is not there."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from agent import Agent
-from cases import in_attempts
+from cases import follows, in_attempts
 from frr import Frr
 from interop import counterpart, is_ours, settled
 from keepalived import Keepalived
@@ -205,6 +205,7 @@ def test_defaults_over_ipv4_end_with_one_master(lab, program):
     capture = Capture(lab["client"])
     ours.start().wait_state("master")
     assert wait_for_advert(capture, source=lab["a"].address(IPV4)).form == "message"
+    follows(lab, IPV4.vip(), "a")  # so that the other's announcement misleads the client for a moment
     theirs.start()
     assert wait_for_advert(capture, timeout=8, source=lab["b"].address(IPV4)).form == "pseudo"
     settled(lab, IPV4, ours, theirs, quiet=3.5)
