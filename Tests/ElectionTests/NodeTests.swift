@@ -47,7 +47,8 @@ struct NodeBench {
     mutating func receive(
         _ priority: UInt8, vrid: UInt8 = 10, version: ProtocolVersion = .v3, interface: UInt32 = 7,
         from source: IPAddress = NodeBench.peer, to destination: IPAddress? = nil, hopLimit: UInt8 = 255,
-        addresses: [IPAddress]? = nil, interval: Duration = .seconds(1), password: [UInt8]? = nil, damage: (inout [UInt8]) -> Void = { _ in }
+        addresses: [IPAddress]? = nil, interval: Duration = .seconds(1), password: [UInt8]? = nil,
+        damage: (inout [UInt8]) -> Void = { _ in }
     ) -> Node.DropNotice? {
         let group = destination ?? IPAddress.vrrpGroup(source.family)
         var payload: [UInt8] = []
