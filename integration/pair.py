@@ -85,14 +85,11 @@ class Pair:
     def kill(self, name):
         """The power fails: the cable is dead, every process ends at once, and what only the kernel knew is gone."""
         host = self.lab[name]
-        self.lab.unplug(name)
         pids = host.pids()
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in pids:
-                try:
-                    os.kill(pid, number)
-                except ProcessLookupError:
-                    pass
+        # Nothing runs any more when the cable dies, or the agent would fence its server for the lost carrier.
+        self._signal(pids, signal.SIGSTOP)
+        self.lab.unplug(name)
+        self._signal(pids, signal.SIGKILL)
         wait_until(lambda: not host.pids(), 10, f"every process of {name} is gone")
         self.agents[name].process.wait(5)
         for pid in pids:  # a server does not start beside the zombie of its predecessor
@@ -102,6 +99,14 @@ class Pair:
                 pass
         for family in ("-4", "-6"):
             host.ip(family, "address", "flush", "dev", "eth0", "scope", "global")
+
+    @staticmethod
+    def _signal(pids, number):
+        for pid in pids:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
 
     def boot(self, name):
         """The host boots: its own address, then its server; the agent is started apart."""

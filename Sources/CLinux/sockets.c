@@ -134,13 +134,13 @@ int vipd_bind_device(int descriptor, const char *interface) {
     return setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)strlen(interface) + 1);
 }
 
-int vipd_join_group(int descriptor, int family, const struct vipd_address *group, uint32_t interface_index) {
+int vipd_change_group(int descriptor, int family, const struct vipd_address *group, uint32_t interface_index, bool join) {
     if (family == AF_INET) {
         struct ip_mreqn request = {.imr_multiaddr = to_ipv4(group), .imr_ifindex = (int)interface_index};
-        return setsockopt(descriptor, IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof request);
+        return setsockopt(descriptor, IPPROTO_IP, join ? IP_ADD_MEMBERSHIP : IP_DROP_MEMBERSHIP, &request, sizeof request);
     }
     struct ipv6_mreq request = {.ipv6mr_multiaddr = to_ipv6(group), .ipv6mr_interface = interface_index};
-    return setsockopt(descriptor, IPPROTO_IPV6, IPV6_JOIN_GROUP, &request, sizeof request);
+    return setsockopt(descriptor, IPPROTO_IPV6, join ? IPV6_JOIN_GROUP : IPV6_LEAVE_GROUP, &request, sizeof request);
 }
 
 int vipd_send_multicast_from(int descriptor, int family, uint32_t interface_index) {

@@ -33,17 +33,6 @@ package enum GateKind: UInt8, Hashable, Sendable {
     case release = 2
 }
 
-/// How a peer's advert differs from our configuration; own value first.
-package enum PeerDifference: Hashable, Sendable {
-    case interval(own: Duration, peer: Duration)
-    case addresses
-    case checksumForm
-    case firstAddressNotLinkLocal
-    case bothOwner
-    /// We own the addresses and hear somebody of this lower priority advertise them (checklist FSM-14).
-    case ownerHears(priority: UInt8)
-}
-
 /// What the engine has to do for one virtual router.
 package enum Action: Hashable, Sendable {
     case sendAdvert(priority: UInt8)
@@ -57,7 +46,10 @@ package enum Action: Hashable, Sendable {
     case runGate(GateKind, sequence: UInt32, cause: Cause)
     case cancelGate(sequence: UInt32)
     case transition(Transition)
+    /// Worth a warning; Node keeps the rest back.
     case peerDiffers(IPAddress, PeerDifference)
+    /// Master came and went so often within this time (RFC 9568 §2.5).
+    case unsteady(transitions: UInt32, within: Duration)
     /// A release gate failed; `leaving` tells whether the router resigns all the same.
     case releaseGateFailed(CheckFailure, leaving: Bool)
 }

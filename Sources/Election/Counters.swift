@@ -34,6 +34,8 @@ package enum Counter: UInt8, CaseIterable, Hashable, Sendable {
     case otherChecksumForm
     /// Accepted IPv6 adverts whose first address is not link-local.
     case firstAddressNotLinkLocal
+    /// Version 2 adverts of a master that also sends version 3 (RFC 9568 §8.4.2).
+    case version2Twins
     case announcementsSent
     case addressAddErrors
     case addressDeleteErrors

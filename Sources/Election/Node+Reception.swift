@@ -19,11 +19,17 @@ extension Node {
         appendingTo actions: inout [RouterAction]
     ) -> DropNotice? {
         guard let index = slot(for: payload, origin, interfaceIndex) else {
-            return dropStray(payload, origin, at: now)
+            return dropStray(payload, origin, interfaceIndex, at: now)
         }
         do throws(DropReason) {
             let advert = try Advertisement(parsing: payload, from: origin, expecting: slots[index].rules)
-            if !heard.contains(slots[index].id) { heard.append(slots[index].id) }
+            if !slots[index].isHeard {
+                slots[index].isHeard = true
+                heard.append(slots[index].id)
+            }
+            if advert.addressDigest != slots[index].rules.addressDigest {
+                compareAddresses(payload, advert, origin.source, index, now, &actions)
+            }
             send(.advert(advert, from: origin.source, heardAt: heardAt), to: index, now, &actions)
             return nil
         } catch {
@@ -31,23 +37,81 @@ extension Node {
             if origin.source == slots[index].rules.localAddress {
                 slots[index].router.counters[.ownAdvertsHeard] += 1
             }
-            guard let count = slots[index].notices.admits(.drop(error), at: now) else { return nil }
+            if let difference = difference(behind: error, payload, origin, index) {
+                differ(difference, from: origin.source, index, now, &actions)
+                return nil
+            }
+            guard let count = slots[index].notices.admits(error, at: now) else { return nil }
             return DropNotice(router: slots[index].id, reason: error, count: count)
         }
     }
 
     private func slot(for payload: Span<UInt8>, _ origin: PacketOrigin, _ interfaceIndex: UInt32) -> Int? {
         guard payload.count >= 2 else { return nil }
-        let vrid = payload[1]
-        return slots.firstIndex { slot in
-            slot.rules.vrid == vrid && slot.rules.family == origin.source.family
-                && interfaces[slot.router.configuration.interface]?.index == interfaceIndex
+        let candidates = listeners.slots(interfaceIndex, origin.source.family, vrid: payload[1])
+        guard candidates.count > 1 else { return candidates.first }
+        // One VRID, several elections: by multicast, and among peers, who are in one list only.
+        let isGroup = origin.destination == .vrrpGroup(origin.source.family)
+        for index in candidates {
+            let rules = slots[index].rules
+            let fits = rules.unicastPeers.isEmpty ? isGroup : rules.minimumHopLimit(from: origin.source) != nil
+            if fits { return index }
+        }
+        return candidates.first
+    }
+
+    /// Names the addresses that only one of the two lists has. The search is dear, so it waits until it may be told.
+    private mutating func compareAddresses(
+        _ payload: Span<UInt8>, _ advert: Advertisement, _ peer: IPAddress, _ index: Int, _ now: Instant,
+        _ actions: inout [RouterAction]
+    ) {
+        guard slots[index].differences.mayTell(.addresses, at: now) else {
+            _ = slots[index].differences.hearAgain(.addresses, from: peer, at: now)
+            return
+        }
+        let family = slots[index].rules.family
+        let own = slots[index].router.configuration.addresses
+        let count = Int(advert.addressCount)
+        var missing: IPAddress?
+        for address in own where missing == nil {
+            var place = 0
+            while place < count, Advertisement.address(at: place, in: payload, family) != address.address { place += 1 }
+            if place == count { missing = address.address }
+        }
+        var unexpected: IPAddress?
+        for place in 0..<count where unexpected == nil {
+            let address = Advertisement.address(at: place, in: payload, family)
+            if !own.contains(where: { $0.address == address }) { unexpected = address }
+        }
+        let difference = PeerDifference.addresses(
+            own: own.count, peer: count, missing: missing, unexpected: unexpected)
+        differ(difference, from: peer, index, now, &actions)
+    }
+
+    /// The mistake of configuration that a drop shows, if it shows one.
+    private func difference(
+        behind reason: DropReason, _ payload: Span<UInt8>, _ origin: PacketOrigin, _ index: Int
+    ) -> PeerDifference? {
+        let configuration = slots[index].router.configuration
+        switch reason {
+        case .source:
+            return origin.source == slots[index].rules.localAddress ? .ourAddress : nil
+        case .version:
+            return .version(own: configuration.version, peer: payload[0] >> 4)
+        case .authenticationType, .authenticationData:
+            return .authentication(own: configuration.password == nil ? 0 : 1, peer: payload[4])
+        case .intervalMismatch:
+            let own = configuration.advertisementInterval
+            return .interval(own: own, peer: .seconds(Int(payload[5])), limit: own)
+        case .destination, .ttl, .truncated, .type, .checksum, .vrid, .addressCount, .intervalZero, .notLinkLocal,
+            .addressList:
+            return nil
         }
     }
 
     /// A packet for no router of ours is judged by the checks that need none, so that its reason is counted all the same.
     private mutating func dropStray(
-        _ payload: Span<UInt8>, _ origin: PacketOrigin, at now: Instant
+        _ payload: Span<UInt8>, _ origin: PacketOrigin, _ interfaceIndex: UInt32, at now: Instant
     ) -> DropNotice? {
         let version: ProtocolVersion = payload.count > 0 && payload[0] >> 4 == 2 ? .v2 : .v3
         // VRID 0 is nobody's, so a packet that is otherwise whole is dropped for its VRID; 0 itself is as unknown as any.
@@ -59,8 +123,8 @@ extension Node {
         } catch {
             if !(payload.count >= 2 && payload[1] == 0) || error.precedesVRID { reason = error }
         }
-        strayCounters[reason.counter] += 1
-        guard let count = strayNotices.admits(.drop(reason), at: now) else { return nil }
+        strayCounters[interfaceIndex, default: Counters()][reason.counter] += 1
+        guard let count = strayNotices.admits(reason, at: now) else { return nil }
         return DropNotice(router: nil, reason: reason, count: count)
     }
 }
@@ -96,18 +160,13 @@ extension DropReason {
     }
 }
 
-/// One notice per kind and 10 s, with the number of those not told in between (checklist V3-RX-19). The kinds are few and
-/// none depends on what a sender writes, so no sender can make more.
+/// One notice per reason and 10 s, with the number of those not told in between (checklist V3-RX-19). The reasons are
+/// few and none depends on what a sender writes, so no sender can make more.
 struct NoticeLimiter: Hashable, Sendable {
-    enum Kind: Hashable, Sendable {
-        case drop(DropReason)
-        case interval, addresses, checksumForm, firstAddress, bothOwner, ownerHears
-    }
-
     static let period = Duration.seconds(10)
 
     private struct Entry: Hashable, Sendable {
-        let kind: Kind
+        let reason: DropReason
         var told: Instant
         var untold: UInt32
     }
@@ -115,9 +174,9 @@ struct NoticeLimiter: Hashable, Sendable {
     private var entries: [Entry] = []
 
     /// The number to tell, this one included; nil to stay silent.
-    mutating func admits(_ kind: Kind, at now: Instant) -> UInt32? {
-        guard let index = entries.firstIndex(where: { $0.kind == kind }) else {
-            entries.append(Entry(kind: kind, told: now, untold: 0))
+    mutating func admits(_ reason: DropReason, at now: Instant) -> UInt32? {
+        guard let index = entries.firstIndex(where: { $0.reason == reason }) else {
+            entries.append(Entry(reason: reason, told: now, untold: 0))
             return 1
         }
         guard now - entries[index].told >= Self.period else {
@@ -125,22 +184,28 @@ struct NoticeLimiter: Hashable, Sendable {
             return nil
         }
         let count = entries[index].untold &+ 1
-        entries[index] = Entry(kind: kind, told: now, untold: 0)
+        entries[index] = Entry(reason: reason, told: now, untold: 0)
         return count
     }
-
-    mutating func allows(_ kind: Kind, at now: Instant) -> Bool { admits(kind, at: now) != nil }
 }
 
-extension PeerDifference {
-    var kind: NoticeLimiter.Kind {
-        switch self {
-        case .interval: .interval
-        case .addresses: .addresses
-        case .checksumForm: .checksumForm
-        case .firstAddressNotLinkLocal: .firstAddress
-        case .bothOwner: .bothOwner
-        case .ownerHears: .ownerHears
+/// Counts how often a router becomes master or stops being it; queues and hosts that stall make it flap (RFC 9568 §2.5).
+struct Steadiness: Hashable, Sendable {
+    static let window = Duration.seconds(60)
+    /// More than this in one window is worth a warning.
+    static let limit: UInt32 = 6
+
+    private var begin: Instant?
+    private var count: UInt32 = 0
+
+    /// The number of transitions to tell, once a window.
+    mutating func passes(_ transition: Transition) -> UInt32? {
+        guard transition.to == .master || transition.from == .master, transition.cause != .resumed else { return nil }
+        if begin.map({ transition.at - $0 >= Self.window }) ?? true {
+            begin = transition.at
+            count = 0
         }
+        count += 1
+        return count == Self.limit + 1 ? count : nil
     }
 }

@@ -25,15 +25,24 @@ package struct Node: Hashable, Sendable {
         var isRemoved = false
         var rules: ReceptionRules
         var notices = NoticeLimiter()
+        var differences = DifferenceTable()
+        var steadiness = Steadiness()
+        /// It heard a valid advert since `takeHeard`.
+        var isHeard = false
     }
 
-    /// In the order of their arrival; a host has few enough that a scan beats a table.
+    /// In the order of their arrival.
     var slots: [Slot] = []
     var checks = CheckTable()
     var interfaces: [String: InterfaceFacts] = [:]
     var isStopping = false
-    /// Drops that belong to no router, and packets for VRIDs that nobody here has.
-    package internal(set) var strayCounters = Counters()
+    /// Where each router is in `slots`, and who listens for a VRID on an interface.
+    private var places: [RouterID: Int] = [:]
+    var listeners = ListenerTable()
+    private var deadlines = DeadlineQueue()
+    private var due: [Int] = []
+    /// Per interface index: drops that belong to no router, and packets for VRIDs that nobody here has.
+    var strayCounters: [UInt32: Counters] = [:]
     var strayNotices = NoticeLimiter()
     /// Routers that heard a valid advert since `takeHeard`.
     var heard: [RouterID] = []
@@ -56,6 +65,7 @@ package struct Node: Hashable, Sendable {
             slots[index].isRemoved = false
             send(.reconfigured(configuration), to: index, now, &actions)
             slots[index].rules = slots[index].router.receptionRules
+            listen()
             refresh(index, now, &actions)
             return
         }
@@ -63,6 +73,9 @@ package struct Node: Hashable, Sendable {
         if let snapshot { router.restore(snapshot) }
         slots.append(Slot(id: id, router: router, isDisabled: disabled, rules: router.receptionRules))
         let index = slots.count - 1
+        places[id] = index
+        deadlines.append()
+        listen()
         let standing = standing(of: slots[index])
         slots[index].router.standing = standing
         slots[index].rules = slots[index].router.receptionRules
@@ -106,8 +119,16 @@ package struct Node: Hashable, Sendable {
     /// were any.
     package mutating func forgetRemoved(at now: Instant, appendingTo actions: inout [RouterAction]) -> Bool {
         let count = slots.count
+        guard slots.contains(where: { $0.isRemoved }) else { return false }
         slots.removeAll { $0.isRemoved && $0.router.stateName == .initialize }
         guard slots.count != count else { return false }
+        places.removeAll(keepingCapacity: true)
+        deadlines.reset(count: slots.count)
+        for index in slots.indices {
+            places[slots[index].id] = index
+            deadlines.set(slots[index].router.deadline, of: index)
+        }
+        listen()
         refreshAll(now, &actions)
         return true
     }
@@ -122,7 +143,10 @@ package struct Node: Hashable, Sendable {
         _ name: String, _ facts: InterfaceFacts?, at now: Instant, appendingTo actions: inout [RouterAction]
     ) {
         guard interfaces[name] != facts else { return }
+        let old = interfaces[name]?.index
         interfaces[name] = facts
+        if let old, old != facts?.index { strayCounters[old] = nil }
+        if old != facts?.index { listen() }
         for index in slots.indices where slots[index].router.configuration.interface == name {
             refresh(index, now, &actions)
         }
@@ -181,21 +205,17 @@ package struct Node: Hashable, Sendable {
 
     /// When `wake` is wanted next; nil for never.
     package var deadline: Instant? {
-        var earliest = checks.deadline
-        for slot in slots {
-            guard let deadline = slot.router.deadline else { continue }
-            if earliest.map({ deadline < $0 }) ?? true { earliest = deadline }
-        }
-        return earliest
+        guard let verdict = checks.deadline else { return deadlines.first }
+        guard let router = deadlines.first else { return verdict }
+        return min(verdict, router)
     }
 
     /// Serves every deadline that has come.
     package mutating func wake(at now: Instant, appendingTo actions: inout [RouterAction]) {
         if checks.expire(at: now) { refreshAll(now, &actions) }
-        for index in slots.indices {
-            guard let deadline = slots[index].router.deadline, deadline <= now else { continue }
-            send(.deadline, to: index, now, &actions)
-        }
+        due.removeAll(keepingCapacity: true)
+        deadlines.due(at: now, into: &due)
+        for index in due { send(.deadline, to: index, now, &actions) }
     }
 
     // MARK: - Reading
@@ -203,12 +223,25 @@ package struct Node: Hashable, Sendable {
     /// The routers that heard a valid advert since the last call, each once.
     package mutating func takeHeard(into list: inout [RouterID]) {
         list.append(contentsOf: heard)
+        for id in heard {
+            if let index = index(of: id) { slots[index].isHeard = false }
+        }
         heard.removeAll(keepingCapacity: true)
     }
 
     package var routerIDs: [RouterID] { slots.map { $0.id } }
 
     package func router(_ id: RouterID) -> VirtualRouter? { index(of: id).map { slots[$0].router } }
+
+    /// What a router's peers are configured with that differs from it, as heard in the last minute.
+    package func differences(of id: RouterID, at now: Instant) -> [HeardDifference] {
+        index(of: id).map { slots[$0].differences.present(at: now) } ?? []
+    }
+
+    /// What was dropped on an interface and belongs to no router here.
+    package func strayCounters(on interfaceIndex: UInt32) -> Counters {
+        strayCounters[interfaceIndex] ?? Counters()
+    }
 
     /// The gates that routers wait for.
     package var awaitedGates: [(router: RouterID, kind: GateKind, sequence: UInt32, cause: Cause)] {
@@ -225,7 +258,16 @@ package struct Node: Hashable, Sendable {
 
     // MARK: - Inside
 
-    func index(of id: RouterID) -> Int? { slots.firstIndex { $0.id == id } }
+    func index(of id: RouterID) -> Int? { places[id] }
+
+    private mutating func listen() {
+        listeners.removeAll()
+        for index in slots.indices {
+            let configuration = slots[index].router.configuration
+            guard let interface = interfaces[configuration.interface]?.index else { continue }
+            listeners.add(index, interface, configuration.family, configuration.vrid)
+        }
+    }
 
     private func standing(of slot: Slot) -> Standing {
         let configuration = slot.router.configuration
@@ -269,14 +311,29 @@ package struct Node: Hashable, Sendable {
     mutating func send(_ event: Event, to index: Int, _ now: Instant, _ actions: inout [RouterAction]) {
         scratch.removeAll(keepingCapacity: true)
         slots[index].router.handle(event, at: now, appendingTo: &scratch)
+        deadlines.set(slots[index].router.deadline, of: index)
         let id = slots[index].id
         for action in scratch {
-            if case .peerDiffers(_, let difference) = action,
-                !slots[index].notices.allows(difference.kind, at: now)
-            {
-                continue
+            switch action {
+            case .peerDiffers(let peer, let difference):
+                differ(difference, from: peer, index, now, &actions)
+            case .transition(let transition):
+                actions.append(RouterAction(id, action))
+                if let count = slots[index].steadiness.passes(transition) {
+                    let action = Action.unsteady(transitions: count, within: Steadiness.window)
+                    actions.append(RouterAction(id, action))
+                }
+            default:
+                actions.append(RouterAction(id, action))
             }
-            actions.append(RouterAction(id, action))
         }
+    }
+
+    /// Notes a difference of a peer, and tells it when it is time.
+    mutating func differ(
+        _ what: PeerDifference, from peer: IPAddress, _ index: Int, _ now: Instant, _ actions: inout [RouterAction]
+    ) {
+        guard slots[index].differences.hear(what, from: peer, at: now) else { return }
+        actions.append(RouterAction(slots[index].id, .peerDiffers(peer, what)))
     }
 }

@@ -29,6 +29,8 @@ package struct RouterSnapshot: Hashable, Sendable {
     package var held: [InterfaceAddress]
     package var lastTransition: Transition?
     package var counters: Counters
+    /// What peers are configured with that differs from us; times are boot time.
+    package var differences: [HeardDifference]
 
     package init(router: RouterID, state: StateName) {
         self.router = router
@@ -49,5 +51,6 @@ package struct RouterSnapshot: Hashable, Sendable {
         held = []
         lastTransition = nil
         counters = Counters()
+        differences = []
     }
 }

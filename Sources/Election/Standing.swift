@@ -51,35 +51,43 @@ package struct InterfaceFacts: Hashable, Sendable {
     package var sourceIPv4: IPv4Address?
     /// Where IPv6 adverts are sent from: the first usable link-local address that is not a virtual one.
     package var sourceIPv6: IPv6Address?
+    /// Where IPv6 adverts to peers beyond the link are sent from: the first usable global or unique local address that is not
+    /// a virtual one.
+    package var globalIPv6: IPv6Address?
     /// Why the advert socket of a family could not be opened; the errno.
     package var socketErrorIPv4: Int32?
     package var socketErrorIPv6: Int32?
 
     package init(
         index: UInt32, isUp: Bool = true, hasCarrier: Bool = true, sourceIPv4: IPv4Address? = nil,
-        sourceIPv6: IPv6Address? = nil, socketErrorIPv4: Int32? = nil, socketErrorIPv6: Int32? = nil
+        sourceIPv6: IPv6Address? = nil, globalIPv6: IPv6Address? = nil, socketErrorIPv4: Int32? = nil,
+        socketErrorIPv6: Int32? = nil
     ) {
         self.index = index
         self.isUp = isUp
         self.hasCarrier = hasCarrier
         self.sourceIPv4 = sourceIPv4
         self.sourceIPv6 = sourceIPv6
+        self.globalIPv6 = globalIPv6
         self.socketErrorIPv4 = socketErrorIPv4
         self.socketErrorIPv6 = socketErrorIPv6
     }
 
-    package func source(_ family: AddressFamily) -> IPAddress? {
-        family == .ipv4 ? sourceIPv4.map { .ipv4($0) } : sourceIPv6.map { .ipv6($0) }
+    package func source(for configuration: VirtualRouterConfiguration) -> IPAddress? {
+        switch configuration.family {
+        case .ipv4: sourceIPv4.map { .ipv4($0) }
+        case .ipv6: (configuration.needsGlobalSource ? globalIPv6 : sourceIPv6).map { .ipv6($0) }
+        }
     }
 
-    /// The faults that this interface means for a router of `family`; nil facts mean that there is no interface.
-    static func faults(_ facts: InterfaceFacts?, _ family: AddressFamily) -> [Fault] {
+    /// The faults that this interface means for a router; nil facts mean that there is no interface.
+    static func faults(_ facts: InterfaceFacts?, _ configuration: VirtualRouterConfiguration) -> [Fault] {
         guard let facts else { return [.interfaceMissing] }
         guard facts.isUp else { return [.interfaceDown] }
         guard facts.hasCarrier else { return [.noCarrier] }
-        let socketError = family == .ipv4 ? facts.socketErrorIPv4 : facts.socketErrorIPv6
+        let socketError = configuration.family == .ipv4 ? facts.socketErrorIPv4 : facts.socketErrorIPv6
         if let socketError { return [.socket(socketError)] }
-        return facts.source(family) == nil ? [.noSourceAddress] : []
+        return facts.source(for: configuration) == nil ? [.noSourceAddress] : []
     }
 }
 
@@ -89,8 +97,8 @@ extension Standing {
         _ configuration: VirtualRouterConfiguration, interface: InterfaceFacts?,
         failures: (CheckID) -> CheckFailure?
     ) {
-        faults = InterfaceFacts.faults(interface, configuration.family)
-        localAddress = interface?.source(configuration.family)
+        faults = InterfaceFacts.faults(interface, configuration)
+        localAddress = interface?.source(for: configuration)
         var priority = Int(configuration.priority)
         for reference in configuration.checks {
             guard let failure = failures(reference.check) else { continue }

@@ -6,7 +6,7 @@ extension VirtualRouter {
     mutating func handle(_ backup: Backup, _ event: Event, _ now: Instant, _ actions: inout [Action]) {
         switch event {
         case .advert(let advert, let source, let heardAt):
-            hear(advert, from: source, at: heardAt, &actions)
+            guard hear(advert, from: source, at: heardAt, &actions) else { return }
             handle(backup, advert, from: source, at: heardAt, now, &actions)
         case .deadline:
             guard backup.gate == nil, backup.masterDown <= now else { return }
@@ -28,6 +28,11 @@ extension VirtualRouter {
         _ actions: inout [Action]
     ) {
         var backup = backup
+        if let end = backup.delayedUntil {
+            // Frames pass: the rest of the start delay is not needed, and the master-down interval counts from here.
+            backup.delayedUntil = nil
+            if heardAt < end { backup.masterDown = backup.masterDown - (end - heardAt) }
+        }
         if advert.priority == 0 {  // FSM-B-3
             backup.masterDown = heardAt + skewTime
             backup.takeover = .resigned(source)
@@ -57,18 +62,19 @@ extension VirtualRouter {
 
     /// FSM-B-4: Active_Adver_Interval := received (version 3), and who the master is.
     mutating func learn(_ advert: Advertisement, from source: IPAddress, at heardAt: Instant) {
-        if configuration.version == .v3 { masterInterval = advert.interval }
+        if configuration.version == .v3 { masterInterval = min(advert.interval, configuration.longestInterval) }
         master = source
         masterPriority = advert.priority
         lastHeard = heardAt
     }
 
     private func cause(of backup: Backup, _ now: Instant) -> Cause {
+        if standing.effectivePriority == 255, backup.takeover == .silence, master == nil { return .owner }
         switch backup.takeover {
         case .silence:
-            .masterSilent(master: master, silence: lastHeard.map { now - $0 }, late: now - backup.masterDown)
-        case .resigned(let source): .masterResigned(source)
-        case .lower(let source, let priority): .preemptedLower(source, priority: priority)
+            return .masterSilent(master: master, silence: lastHeard.map { now - $0 }, late: now - backup.masterDown)
+        case .resigned(let source): return .masterResigned(source)
+        case .lower(let source, let priority): return .preemptedLower(source, priority: priority)
         }
     }
 

@@ -14,7 +14,7 @@ extension VirtualRouter {
     mutating func handle(_ master: Master, _ event: Event, _ now: Instant, _ actions: inout [Action]) {
         switch event {
         case .advert(let advert, let source, let heardAt):
-            hear(advert, from: source, at: heardAt, &actions)
+            guard hear(advert, from: source, at: heardAt, &actions) else { return }
             handle(master, advert, from: source, at: heardAt, now, &actions)
         case .deadline:
             advertise(master, now, &actions)
@@ -182,7 +182,8 @@ extension VirtualRouter {
         state = .master(master)
         let differs =
             new.addresses != old.addresses || new.advertisementInterval != old.advertisementInterval
-            || new.password != old.password || new.checksum != old.checksum
+            || new.password != old.password || new.checksum != old.checksum || new.peers != old.peers
+            || new.alsoVersion2 != old.alsoVersion2
         if differs { actions.append(.sendAdvert(priority: standing.effectivePriority)) }
         if !gone.isEmpty { actions.append(.release(gone)) }
         if !added.isEmpty { actions.append(.claim(added)) }
@@ -190,41 +191,65 @@ extension VirtualRouter {
 
     // MARK: - Adverts in every running state
 
-    /// Counts an advert, follows its checksum form and names what differs from our configuration (V3-RX-15, V3-RX-16).
+    /// Counts an advert, follows its checksum form and names what differs from our configuration (V3-RX-15, V3-RX-16); the
+    /// address list is compared by Node, which has the octets. False for the version 2 twin of an advert that a master sent
+    /// in version 3 too: it is ignored (RFC 9568 §8.4.2, checklist IO-06).
     mutating func hear(
         _ advert: Advertisement, from source: IPAddress, at heardAt: Instant, _ actions: inout [Action]
-    ) {
+    ) -> Bool {
         counters[.advertsReceived] += 1
+        if isTwin(advert, from: source, at: heardAt) {
+            counters[.version2Twins] += 1
+            return false
+        }
         lastHeard = heardAt
         if advert.priority == 0 {
             counters[.priorityZeroReceived] += 1
             if let master, master != source { counters[.priorityZeroFromOther] += 1 }
         }
         if advert.hasTrailingOctets { counters[.trailingOctets] += 1 }
-        if configuration.isOwner, advert.priority > 0 {
-            let lower = PeerDifference.ownerHears(priority: advert.priority)
-            actions.append(.peerDiffers(source, advert.priority == 255 ? .bothOwner : lower))
-        }
-        if advert.version == .v3, advert.interval != configuration.advertisementInterval, advert.priority != 0 {
+        if advert.addressDigest != addressDigest { counters[.addressListErrors] += 1 }
+        comparePriority(advert, source, &actions)
+        let ownInterval =
+            advert.version == configuration.version
+            ? configuration.advertisementInterval : configuration.version2Interval
+        if advert.version == .v3 || configuration.alsoVersion2, advert.interval != ownInterval, advert.priority != 0 {
             counters[.intervalErrors] += 1
-            let difference = PeerDifference.interval(own: configuration.advertisementInterval, peer: advert.interval)
+            let difference = PeerDifference.interval(
+                own: ownInterval, peer: advert.interval, limit: configuration.longestInterval)
             actions.append(.peerDiffers(source, difference))
-        }
-        if advert.addressDigest != addressDigest {
-            counters[.addressListErrors] += 1
-            actions.append(.peerDiffers(source, .addresses))
         }
         if !advert.beginsLinkLocal {
             counters[.firstAddressNotLinkLocal] += 1
             actions.append(.peerDiffers(source, .firstAddressNotLinkLocal))
         }
-        guard configuration.version == .v3, configuration.family == .ipv4 else { return }
+        guard advert.version == .v3, configuration.family == .ipv4 else { return true }
         if advert.checksumForm != checksumForm {
             counters[.otherChecksumForm] += 1
-            actions.append(.peerDiffers(source, .checksumForm))
+            actions.append(.peerDiffers(source, .checksumForm(own: checksumForm, peer: advert.checksumForm)))
         }
         checksum.heard(advert.checksumForm, at: heardAt)
+        return true
     }
 
-    private var addressDigest: AddressDigest { AddressDigest(configuration.addresses.lazy.map { $0.address }) }
+    private mutating func isTwin(_ advert: Advertisement, from source: IPAddress, at heardAt: Instant) -> Bool {
+        guard configuration.alsoVersion2 else { return false }
+        if advert.version == .v3 {
+            version3Heard = Heard(source: source, at: heardAt)
+            return false
+        }
+        guard let heard = version3Heard, heard.source == source else { return false }
+        return heardAt - heard.at < masterDownInterval
+    }
+
+    private func comparePriority(_ advert: Advertisement, _ source: IPAddress, _ actions: inout [Action]) {
+        if configuration.isOwner, advert.priority > 0 {
+            let lower = PeerDifference.ownerHears(priority: advert.priority)
+            actions.append(.peerDiffers(source, advert.priority == 255 ? .bothOwner : lower))
+        } else if advert.priority > 0, advert.priority == configuration.priority,
+            standing.effectivePriority == configuration.priority
+        {
+            actions.append(.peerDiffers(source, .equalPriority(advert.priority)))
+        }
+    }
 }

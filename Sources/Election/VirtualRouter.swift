@@ -26,6 +26,8 @@ package struct VirtualRouter: Hashable, Sendable {
     struct Backup: Hashable, Sendable {
         var masterDown: Instant
         var takeover = Takeover.silence
+        /// Nothing was heard since the start, and the start delay is still being waited for: the end of it.
+        var delayedUntil: Instant?
         /// The gate that is awaited since the timer ran out, and what it was for.
         var gate: Gate?
     }
@@ -54,7 +56,16 @@ package struct VirtualRouter: Hashable, Sendable {
         var until: Instant
     }
 
-    package internal(set) var configuration: VirtualRouterConfiguration
+    struct Heard: Hashable, Sendable {
+        var source: IPAddress
+        var at: Instant
+    }
+
+    package internal(set) var configuration: VirtualRouterConfiguration {
+        didSet { addressDigest = AddressDigest(configuration.addresses.lazy.map { $0.address }) }
+    }
+    /// Of the configured addresses, to compare those of each advert with.
+    var addressDigest: AddressDigest
     package internal(set) var standing = Standing()
     package internal(set) var counters = Counters()
     package internal(set) var lastTransition: Transition?
@@ -68,6 +79,10 @@ package struct VirtualRouter: Hashable, Sendable {
     package internal(set) var master: IPAddress?
     package internal(set) var masterPriority: UInt8 = 0
     package internal(set) var lastHeard: Instant?
+    /// Who was last heard in version 3, and when, while version 2 is believed too.
+    var version3Heard: Heard?
+    /// Since when adverts can be sent and heard here; nil while they cannot.
+    var linkSince: Instant?
     /// Start of the preempt delay: the first lower advert since the router started (checklist V3-CFG-09).
     var firstLower: Instant?
     var checksum = ChecksumFollower()
@@ -78,6 +93,7 @@ package struct VirtualRouter: Hashable, Sendable {
 
     package init(_ configuration: VirtualRouterConfiguration) {
         self.configuration = configuration
+        addressDigest = AddressDigest(configuration.addresses.lazy.map { $0.address })
         masterInterval = configuration.advertisementInterval
     }
 
@@ -137,8 +153,9 @@ package struct VirtualRouter: Hashable, Sendable {
             version: configuration.version, family: configuration.family, vrid: configuration.vrid,
             localAddress: standing.localAddress, interval: configuration.advertisementInterval,
             checksum: receivedForms, password: configuration.password,
-            addressDigest: AddressDigest(configuration.addresses.lazy.map { $0.address }),
-            firstAddressMustBeLinkLocal: configuration.strictFirstAddress)
+            addressDigest: addressDigest,
+            unicastPeers: configuration.peers, firstAddressMustBeLinkLocal: configuration.strictFirstAddress,
+            alsoVersion2: configuration.alsoVersion2)
     }
 
     private var receivedForms: ReceptionRules.Checksum {
@@ -177,6 +194,11 @@ package struct VirtualRouter: Hashable, Sendable {
         case .standing(let new):
             let old = standing
             standing = new
+            if !new.canSend {
+                linkSince = nil
+            } else if linkSince == nil || !old.canSend {
+                linkSince = now
+            }
             reconsider(previous: old, now, &actions)
             return
         case .reconfigured(let new):
@@ -196,6 +218,7 @@ package struct VirtualRouter: Hashable, Sendable {
     /// FSM-I-3: nothing is listened to; only a resumption begins something.
     private mutating func handleIdle(_ event: Event, _ now: Instant, _ actions: inout [Action]) {
         guard case .resumeMaster = event, case .initialize = state, mayRun else { return }
+        linkSince = now
         // The advert is due at once but goes out with the first deadline, after what is queued has been read.
         let burst = AnnouncementBurst(resumingAt: now, configuration.announcements)
         state = .master(Master(nextAdvert: now, claiming: .resumed, burst: burst))
@@ -227,19 +250,20 @@ package struct VirtualRouter: Hashable, Sendable {
         }
     }
 
-    /// FSM-I-1 and FSM-I-2.
+    /// FSM-I-1 and FSM-I-2, after what is left of the start delay: the link may be up before frames pass.
     mutating func start(_ cause: Cause, _ now: Instant, _ actions: inout [Action]) {
         masterInterval = configuration.advertisementInterval
         firstLower = nil
         master = nil
         masterPriority = 0
         lastHeard = nil
-        if standing.effectivePriority == 255 {
-            enter(.backup(Backup(masterDown: now)), because: cause, now, &actions)
-            takeOver(because: .owner, now, &actions)
-        } else {
-            enter(.backup(Backup(masterDown: now + masterDownInterval)), because: cause, now, &actions)
-        }
+        version3Heard = nil
+        let begin = max(now, (linkSince ?? now) + configuration.startDelay)
+        let isOwner = standing.effectivePriority == 255
+        var backup = Backup(masterDown: isOwner ? begin : begin + masterDownInterval)
+        if begin > now { backup.delayedUntil = begin }
+        enter(.backup(backup), because: cause, now, &actions)
+        if isOwner, begin == now { takeOver(because: .owner, now, &actions) }
     }
 
     /// Away from the election, with a resignation where a master can still send one. A planned move of a master waits for

@@ -77,6 +77,9 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     /// 1...255 (RFC 9568 §5.2.3).
     package var vrid: UInt8
     package var version: ProtocolVersion
+    /// Version 3 over IPv4 only: also send version 2 adverts and believe them, for the time in which routers of both versions
+    /// share the election (RFC 9568 §8.4.2).
+    package var alsoVersion2: Bool
     /// 1...254, or 255 for the owner of the addresses (RFC 9568 §5.2.4).
     package var priority: UInt8
     /// Version 3: 10 ms ... 40.95 s in steps of 10 ms; version 2: 1 ... 255 s in steps of 1 s.
@@ -84,6 +87,15 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     package var preempt: Bool
     /// Zero, or how long a lower master is tolerated first (checklist V3-CFG-09).
     package var preemptDelay: Duration
+    /// From the start of the agent, or the return of the link, until the master-down interval begins to count, or until an
+    /// advert shows that frames pass; a port that is up may not forward yet.
+    package var startDelay: Duration
+    /// A longer advertised interval than this many times the own one is obeyed only so far, 1...4095: one forged advert
+    /// must not silence a backup for two minutes.
+    package var intervalLimit: UInt16
+    /// Who adverts are sent to and believed from; empty is multicast. All of the router's family, and for IPv6 either all
+    /// link-local or none.
+    package var peers: [UnicastPeer]
     /// In the order of the advert; for IPv6 the first is link-local. Never empty, all of one family.
     package var addresses: [InterfaceAddress]
     package var checksum: ChecksumPolicy
@@ -99,19 +111,25 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     package var gatesRelease: Bool
 
     package init(
-        interface: String, vrid: UInt8, version: ProtocolVersion = .v3, priority: UInt8 = 100,
-        advertisementInterval: Duration = .seconds(1), preempt: Bool = true, preemptDelay: Duration = .zero,
-        addresses: [InterfaceAddress], checksum: ChecksumPolicy = .automatic, password: [UInt8]? = nil,
+        interface: String, vrid: UInt8, version: ProtocolVersion = .v3, alsoVersion2: Bool = false,
+        priority: UInt8 = 100, advertisementInterval: Duration = .seconds(1), preempt: Bool = true,
+        preemptDelay: Duration = .zero, startDelay: Duration = .zero, intervalLimit: UInt16 = Self.defaultIntervalLimit,
+        peers: [UnicastPeer] = [], addresses: [InterfaceAddress], checksum: ChecksumPolicy = .automatic,
+        password: [UInt8]? = nil,
         strictFirstAddress: Bool = false, announcements: AnnouncementPlan? = nil, checks: [CheckReference] = [],
         gatesClaim: Bool = false, gatesRelease: Bool = false
     ) {
         self.interface = interface
         self.vrid = vrid
         self.version = version
+        self.alsoVersion2 = alsoVersion2
         self.priority = priority
         self.advertisementInterval = advertisementInterval
         self.preempt = preempt
         self.preemptDelay = preemptDelay
+        self.startDelay = startDelay
+        self.intervalLimit = intervalLimit
+        self.peers = peers
         self.addresses = addresses
         self.checksum = checksum
         self.password = password
@@ -120,6 +138,24 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         self.checks = checks
         self.gatesClaim = gatesClaim
         self.gatesRelease = gatesRelease
+    }
+
+    /// Ten: a master at 1 s and a backup at 100 ms, a common mistake and a common migration, still get along, and a forged
+    /// 40.95 s costs a backup at 1 s half a minute instead of two.
+    package static let defaultIntervalLimit: UInt16 = 10
+
+    /// The longest advertised interval that is obeyed.
+    package var longestInterval: Duration { advertisementInterval * Int(intervalLimit) }
+
+    /// What version 2 adverts of a router that sends both versions say: whole seconds, at least one (checklist IO-04).
+    package var version2Interval: Duration { .seconds(max(1, advertisementInterval.components.seconds)) }
+
+    /// Adverts go to the peers and nowhere else.
+    package var isUnicast: Bool { !peers.isEmpty }
+
+    /// Adverts are sent from an address of the whole network rather than of the link.
+    package var needsGlobalSource: Bool {
+        if case .ipv6(let address)? = peers.first?.address { !address.isLinkLocal } else { false }
     }
 
     /// The family of the election, which is that of the first address.

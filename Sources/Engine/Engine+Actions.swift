@@ -41,6 +41,8 @@ extension Engine {
             reporter.send(.transition(id, transition))
         case .peerDiffers(let peer, let difference):
             reporter.send(.notice(.peerDiffers(id, peer: peer, what: difference)))
+        case .unsteady(let transitions, let window):
+            reporter.send(.notice(.unsteady(id, transitions: transitions, within: window)))
         case .releaseGateFailed(let failure, let leaving):
             reporter.send(.notice(.releaseGateFailed(id, failure, stopping: leaving)))
         }
@@ -57,22 +59,47 @@ extension Engine {
             node.count(.advertSendErrors, for: id)
             return
         }
-        let destination = IPAddress.vrrpGroup(record.configuration.family)
-        OutgoingAdvertisement(
-            version: router.configuration.version, vrid: router.configuration.vrid, priority: priority,
-            interval: router.configuration.advertisementInterval, addresses: record.advertised,
-            checksumForm: router.checksumForm, password: router.configuration.password
-        ).encode(into: &payload, source: source, destination: destination)
+        let configuration = router.configuration
+        var advert = OutgoingAdvertisement(
+            version: configuration.version, vrid: configuration.vrid, priority: priority,
+            interval: configuration.advertisementInterval, addresses: record.advertised,
+            checksumForm: router.checksumForm, password: configuration.version == .v2 ? configuration.password : nil)
+        send(advert, of: id, configuration, from: source, through: port)
+        guard configuration.alsoVersion2 else { return }
+        advert.version = .v2
+        advert.interval = configuration.version2Interval
+        advert.checksumForm = .message
+        advert.password = configuration.password
+        send(advert, of: id, configuration, from: source, through: port)
+    }
+
+    /// To the group, or to each peer and to nobody else.
+    private func send(
+        _ advert: OutgoingAdvertisement, of id: RouterID, _ configuration: VirtualRouterConfiguration,
+        from source: IPAddress, through port: AdvertPort
+    ) {
+        guard configuration.isUnicast else {
+            send(advert, of: id, from: source, to: .vrrpGroup(configuration.family), through: port)
+            return
+        }
+        for peer in configuration.peers { send(advert, of: id, from: source, to: peer.address, through: port) }
+    }
+
+    private func send(
+        _ advert: OutgoingAdvertisement, of id: RouterID, from source: IPAddress, to destination: IPAddress,
+        through port: AdvertPort
+    ) {
+        advert.encode(into: &payload, source: source, destination: destination)
         do throws(SystemError) {
             try port.socket.send(payload, from: source, to: destination)
             node.count(.advertsSent, for: id)
             records[id]?.lastAdvertSent = Clock.boottime()
             records[id]?.sendErrorTold = .min
-            advertised.append(id)
+            if advertised.last != id { advertised.append(id) }
         } catch {
             // Tried again with the next advert (checklist V3-TX-05); told once until one goes out.
             node.count(.advertSendErrors, for: id)
-            guard record.sendErrorTold == .min else { return }
+            guard records[id]?.sendErrorTold == .min else { return }
             records[id]?.sendErrorTold = Clock.monotonic()
             tell(error, for: id)
         }

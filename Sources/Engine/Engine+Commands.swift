@@ -138,7 +138,14 @@ extension Engine {
         guard node.forgetRemoved(at: now, appendingTo: &actions) else { return }
         perform()
         let present = Set(node.routerIDs)
-        for id in records.keys where !present.contains(id) { records[id] = nil }
+        var interfaces: Set<String> = []
+        for (id, record) in records where !present.contains(id) {
+            interfaces.insert(record.configuration.interface)
+            records[id] = nil
+        }
+        // The group may have to be left, and an address of a router that is gone may be a source of adverts again.
+        for name in interfaces { refreshFacts(of: name) }
+        perform()
         closeUnusedPorts()
     }
 
@@ -181,8 +188,13 @@ extension Engine {
         if case .ipv4(let address)? = table.source(on: link.index, .ipv4, excluding: virtual) {
             facts.sourceIPv4 = address
         }
-        if case .ipv6(let address)? = table.source(on: link.index, .ipv6, excluding: virtual) {
+        if case .ipv6(let address)? = table.source(on: link.index, .ipv6, isLinkLocal: true, excluding: virtual) {
             facts.sourceIPv6 = address
+        }
+        if users.contains(where: { $0.configuration.needsGlobalSource }),
+            case .ipv6(let address)? = table.source(on: link.index, .ipv6, excluding: virtual)
+        {
+            facts.globalIPv6 = address
         }
         if users.contains(where: { $0.configuration.family == .ipv4 }) {
             facts.socketErrorIPv4 = openSocket(.ipv4, link)
@@ -197,9 +209,16 @@ extension Engine {
     /// Makes sure that there is an advert socket; the errno if there cannot be one.
     private func openSocket(_ family: AddressFamily, _ link: LinkState) -> Int32? {
         let tag = SocketTag(family: family, interfaceIndex: link.index)
-        guard ports.advertPort(tag) == nil else { return nil }
+        let needsGroup = records.values.contains {
+            $0.configuration.interface == link.name && $0.configuration.family == family && !$0.configuration.isUnicast
+        }
         do throws(SystemError) {
+            if let port = ports.advertPort(tag) {
+                try port.listenToGroup(needsGroup)
+                return nil
+            }
             let port = try ports.open(tag, interface: link.name)
+            try port.listenToGroup(needsGroup)
             try watch(port)
             reporter.send(.socket(tag), descriptor: port.socket.number)
             return nil

@@ -56,6 +56,8 @@ package final class Engine {
     /// Removals that the kernel refused; tried again with each snapshot.
     var refusedRemovals: [(address: InterfaceAddress, index: UInt32)] = []
     private var needsResynchronisation = false
+    /// What was last reported of each interface's strays.
+    private var strays: [String: Counters] = [:]
     private var heard: [RouterID] = []
     /// Nothing is sent and no timer served before the first commit.
     var isCommitted = false
@@ -166,6 +168,7 @@ package final class Engine {
                 applyInterfaceChanges()
             }
             retryRemovals()
+            reportStrays()
             reporter.markDirty(node.routerIDs)
         }
         reporter.flush()
@@ -176,6 +179,18 @@ package final class Engine {
             }
         }
         reporter.flushSnapshots { snapshot(of: $0) }
+    }
+
+    /// What was dropped on each interface for nobody here, where that changed.
+    private func reportStrays() {
+        for port in ports.adverts {
+            let index = port.tag.interfaceIndex
+            guard let name = table.links[index]?.name else { continue }
+            let counters = node.strayCounters(on: index)
+            guard strays[name] ?? Counters() != counters else { continue }
+            strays[name] = counters
+            reporter.send(.interfaceCounters(name, counters))
+        }
     }
 
     // MARK: - Packets
@@ -323,6 +338,7 @@ package final class Engine {
         }
         snapshot.lastTransition = router.lastTransition
         snapshot.counters = router.counters
+        snapshot.differences = node.differences(of: id, at: now).map { $0.shifted(by: .nanoseconds(offset)) }
         return snapshot
     }
 }

@@ -85,11 +85,13 @@ struct InterfaceTable {
 
     /// Where adverts of `family` are sent from: the first usable address that is neither ours nor virtual, a primary one
     /// if there is one (checklist V3-AD-05, V3-AD-06).
-    func source(on index: UInt32, _ family: AddressFamily, excluding virtual: Set<IPAddress>) -> IPAddress? {
+    func source(
+        on index: UInt32, _ family: AddressFamily, isLinkLocal: Bool = false, excluding virtual: Set<IPAddress>
+    ) -> IPAddress? {
         let candidates = (addresses[index] ?? []).filter { state in
             state.address.address.family == family && state.isUsable && !state.isOurs
                 && !virtual.contains(state.address.address)
-                && (family == .ipv4 || state.address.address.isLinkLocal)
+                && (family == .ipv4 || state.address.address.isLinkLocal == isLinkLocal)
         }
         return (candidates.first { !$0.isSecondary } ?? candidates.first)?.address.address
     }

@@ -12,6 +12,15 @@ final class AdvertPort {
     let socket: AdvertSocket
     let tag: SocketTag
     var arrivals = ArrivalClock()
+    /// Whether the group was joined; nil while that is unknown, as for a socket of an earlier engine.
+    private var isInGroup: Bool?
+
+    /// Joins or leaves the VRRP group unless that is so already.
+    func listenToGroup(_ wanted: Bool) throws(SystemError) {
+        guard isInGroup != wanted else { return }
+        try socket.listenToGroup(wanted)
+        isInGroup = wanted
+    }
 
     init(_ socket: consuming AdvertSocket, _ tag: SocketTag) {
         self.socket = socket

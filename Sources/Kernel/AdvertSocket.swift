@@ -83,8 +83,15 @@ package struct AdvertSocket: ~Copyable {
         // After the type of service, which sets a priority of its own (checklist LX-04).
         try set(SOL_SOCKET, SO_PRIORITY, 6, "SO_PRIORITY")
         try check(vipd_send_multicast_from(number, family.domain, index), "multicast interface")
+    }
+
+    /// Joins the VRRP group, or leaves it when only unicast is spoken here; without effect where that is so already.
+    package borrowing func listenToGroup(_ wanted: Bool) throws(SystemError) {
         var group = vipd_address(.vrrpGroup(family))
-        try check(unsafe vipd_join_group(number, family.domain, &group, index), "joining the VRRP group")
+        let result = unsafe vipd_change_group(descriptor.number, family.domain, &group, index, wanted)
+        // Already a member, or never one.
+        if result == 0 || errno == (wanted ? EADDRINUSE : EADDRNOTAVAIL) { return }
+        throw SystemError("setsockopt", "\(wanted ? "joining" : "leaving") the VRRP group, \(family) advert socket")
     }
 
     /// The next queued packet, or nil when none waits. Its octets are in `buffer`. Allocates nothing.

@@ -9,10 +9,17 @@ extension VirtualRouterConfiguration {
         writer.write(interface)
         writer.write(vrid)
         writer.write(version.rawValue)
+        writer.write(alsoVersion2)
         writer.write(priority)
         writer.write(advertisementInterval)
         writer.write(preempt)
         writer.write(preemptDelay)
+        writer.write(startDelay)
+        writer.write(intervalLimit)
+        writer.write(list: peers) { writer, peer in
+            writer.write(peer.address)
+            writer.write(peer.minimumHopLimit)
+        }
         writer.write(list: addresses) { $0.write($1) }
         writer.write(checksum.rawValue)
         writer.write(password) { $0.write($1) }
@@ -30,12 +37,18 @@ extension VirtualRouterConfiguration {
     init(from reader: inout Reader) throws(MessageError) {
         let interface = try reader.text()
         let vrid = try reader.byte()
-        let versionNumber = try reader.byte()
-        guard let version = ProtocolVersion(rawValue: versionNumber) else { throw .unknown(versionNumber) }
+        let version = try reader.protocolVersion()
+        let alsoVersion2 = try reader.bool()
         let priority = try reader.byte()
         let interval = try reader.duration()
         let preempt = try reader.bool()
         let preemptDelay = try reader.duration()
+        let startDelay = try reader.duration()
+        let intervalLimit = try reader.integer(UInt16.self)
+        let peers = try reader.list { reader throws(MessageError) in
+            let address = try reader.address()
+            return UnicastPeer(address, minimumHopLimit: try reader.byte())
+        }
         let addresses = try reader.list { reader throws(MessageError) in try reader.interfaceAddress() }
         let policyNumber = try reader.byte()
         guard let checksum = ChecksumPolicy(rawValue: policyNumber) else { throw .unknown(policyNumber) }
@@ -49,8 +62,9 @@ extension VirtualRouterConfiguration {
         }
         let gatesClaim = try reader.bool()
         self.init(
-            interface: interface, vrid: vrid, version: version, priority: priority, advertisementInterval: interval,
-            preempt: preempt, preemptDelay: preemptDelay, addresses: addresses, checksum: checksum, password: password,
+            interface: interface, vrid: vrid, version: version, alsoVersion2: alsoVersion2, priority: priority,
+            advertisementInterval: interval, preempt: preempt, preemptDelay: preemptDelay, startDelay: startDelay,
+            intervalLimit: intervalLimit, peers: peers, addresses: addresses, checksum: checksum, password: password,
             strictFirstAddress: strict, announcements: AnnouncementPlan(rounds: rounds, refresh: refresh),
             checks: checks, gatesClaim: gatesClaim, gatesRelease: try reader.bool())
     }
@@ -75,7 +89,8 @@ extension RouterSnapshot {
         writer.write(lastAdvertSent)
         writer.write(list: held) { $0.write($1) }
         writer.write(lastTransition) { $1.write(to: &$0) }
-        for counter in Counter.allCases { writer.write(counters[counter]) }
+        counters.write(to: &writer)
+        writer.write(list: differences) { $1.write(to: &$0) }
     }
 
     init(from reader: inout Reader) throws(MessageError) {
@@ -96,6 +111,18 @@ extension RouterSnapshot {
         lastAdvertSent = try reader.integer(Int64.self)
         held = try reader.list { reader throws(MessageError) in try reader.interfaceAddress() }
         lastTransition = try reader.optional { reader throws(MessageError) in try Transition(from: &reader) }
-        for counter in Counter.allCases { counters[counter] = try reader.integer(UInt64.self) }
+        counters = try Counters(from: &reader)
+        differences = try reader.list { reader throws(MessageError) in try HeardDifference(from: &reader) }
+    }
+}
+
+extension Counters {
+    func write(to writer: inout Writer) {
+        for counter in Counter.allCases { writer.write(self[counter]) }
+    }
+
+    init(from reader: inout Reader) throws(MessageError) {
+        self.init()
+        for counter in Counter.allCases { self[counter] = try reader.integer(UInt64.self) }
     }
 }

@@ -17,6 +17,8 @@ package enum Notice: Hashable, Sendable {
     case resynchronised
     /// A release gate failed; the router goes on as master if the move was optional.
     case releaseGateFailed(RouterID, CheckFailure, stopping: Bool)
+    /// Master came and went so often within this time.
+    case unsteady(RouterID, transitions: UInt32, within: Duration)
 }
 
 /// A message from the engine to the supervisor.
@@ -38,6 +40,8 @@ package enum Report: Hashable, Sendable {
     /// The result of this gate is no longer wanted; end it.
     case gateCancelled(RouterID, sequence: UInt32)
     case notice(Notice)
+    /// What was dropped on an interface and belongs to no router here; sent when it changed, once a second at most.
+    case interfaceCounters(String, Counters)
     /// So many reports were lost because the supervisor did not read.
     case lost(UInt32)
     /// All routers are released; the engine exits.

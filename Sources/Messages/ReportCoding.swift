@@ -52,6 +52,10 @@ extension Report {
             writer.write(count)
         case .stopped:
             writer.write(UInt8(12))
+        case .interfaceCounters(let interface, let counters):
+            writer.write(UInt8(13))
+            writer.write(interface)
+            counters.write(to: &writer)
         }
     }
 
@@ -88,6 +92,9 @@ extension Report {
         case 10: return .notice(try Notice(from: &reader))
         case 11: return .lost(try reader.integer(UInt32.self))
         case 12: return .stopped
+        case 13:
+            let interface = try reader.text()
+            return .interfaceCounters(interface, try Counters(from: &reader))
         case let other: throw .unknown(other)
         }
     }
@@ -126,6 +133,11 @@ extension Notice {
             writer.write(router)
             failure.write(to: &writer)
             writer.write(stopping)
+        case .unsteady(let router, let transitions, let window):
+            writer.write(UInt8(7))
+            writer.write(router)
+            writer.write(transitions)
+            writer.write(window)
         }
     }
 
@@ -157,6 +169,10 @@ extension Notice {
             let router = try reader.router()
             let failure = try CheckFailure(from: &reader)
             self = .releaseGateFailed(router, failure, stopping: try reader.bool())
+        case 7:
+            let router = try reader.router()
+            let transitions = try reader.integer(UInt32.self)
+            self = .unsteady(router, transitions: transitions, within: try reader.duration())
         case let other: throw .unknown(other)
         }
     }

@@ -227,38 +227,6 @@ extension StateName {
     }
 }
 
-extension PeerDifference {
-    func write(to writer: inout Writer) {
-        switch self {
-        case .interval(let own, let peer):
-            writer.write(UInt8(0))
-            writer.write(own)
-            writer.write(peer)
-        case .addresses: writer.write(UInt8(1))
-        case .checksumForm: writer.write(UInt8(2))
-        case .firstAddressNotLinkLocal: writer.write(UInt8(3))
-        case .bothOwner: writer.write(UInt8(4))
-        case .ownerHears(let priority):
-            writer.write(UInt8(5))
-            writer.write(priority)
-        }
-    }
-
-    init(from reader: inout Reader) throws(MessageError) {
-        switch try reader.byte() {
-        case 0:
-            let own = try reader.duration()
-            self = .interval(own: own, peer: try reader.duration())
-        case 1: self = .addresses
-        case 2: self = .checksumForm
-        case 3: self = .firstAddressNotLinkLocal
-        case 4: self = .bothOwner
-        case 5: self = .ownerHears(priority: try reader.byte())
-        case let other: throw .unknown(other)
-        }
-    }
-}
-
 extension GateKind {
     init(from reader: inout Reader) throws(MessageError) {
         let value = try reader.byte()

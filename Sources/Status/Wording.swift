@@ -180,26 +180,6 @@ extension CheckFailure {
     }
 }
 
-extension PeerDifference {
-    /// How the peer differs, as a sentence without a full stop; `own` values are this host's.
-    package var sentence: String {
-        switch self {
-        case .interval(let own, let peer):
-            "it advertises every \(peer.spoken), here \(own.spoken) is configured"
-        case .addresses:
-            "it advertises other addresses than are configured here"
-        case .checksumForm:
-            "it computes the checksum in the other form"
-        case .firstAddressNotLinkLocal:
-            "its first address is not link-local"
-        case .bothOwner:
-            "it too advertises priority 255 as owner of the addresses"
-        case .ownerHears(let priority):
-            "advertises our own addresses at priority \(priority)"
-        }
-    }
-}
-
 extension CheckEffect {
     /// As the configuration spells it: `fault`, `weight -60` or `last-resort`.
     package var word: String {
@@ -243,6 +223,7 @@ extension Counter {
         case .trailingOctets: "trailing-octet-pkts"
         case .otherChecksumForm: "other-checksum-form-pkts"
         case .firstAddressNotLinkLocal: "first-address-not-link-local-pkts"
+        case .version2Twins: "twin-advertisements"
         case .announcementsSent: "announcements-sent"
         case .addressAddErrors: "address-add-errors"
         case .addressDeleteErrors: "address-delete-errors"

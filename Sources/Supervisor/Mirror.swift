@@ -91,6 +91,8 @@ package struct MirrorState: Hashable, Sendable {
     package var routers: [RouterMirror]
     package var checks: [CheckMirror]
     package var checkNames: CheckNames
+    /// By interface: what was dropped there and belongs to no virtual router here, since the engine started.
+    package var interfaceCounters: [String: Counters]
 
     package init(started: Int64, configuration: Configuration) {
         self.started = started
@@ -100,6 +102,7 @@ package struct MirrorState: Hashable, Sendable {
         routers = []
         checks = []
         checkNames = CheckNames()
+        interfaceCounters = [:]
     }
 
     /// The engine said at boot time `at` that these routers have sent an advert since it last said so.

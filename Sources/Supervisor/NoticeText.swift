@@ -39,7 +39,10 @@ extension LogLine {
         case .peerDiffers(let router, let peer, let difference):
             self.init(
                 .warning, "peer-differs",
-                [("router", name(router)), ("peer", "\(peer)"), ("text", difference.sentence)])
+                [
+                    ("router", name(router)), ("peer", "\(peer)"), ("what", difference.word),
+                    ("text", difference.sentence),
+                ])
         case .kernel(let router, let call, let subject, let code, let explanation):
             let reason = SystemError(call, subject, code: code).reason
             self.init(
@@ -57,6 +60,11 @@ extension LogLine {
             self.init(
                 .error, "gate-release-failed",
                 [("router", name(router)), ("reason", failure.reason), ("text", consequence)])
+        case .unsteady(let router, let transitions, let window):
+            let text =
+                "\(transitions) changes from or to master within \(window.components.seconds) s; is the interval"
+                + " too short for this network, or for this machine?"
+            self.init(.warning, "unsteady", [("router", name(router)), ("text", text)])
         }
     }
 }

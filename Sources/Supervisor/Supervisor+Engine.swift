@@ -174,6 +174,8 @@ extension Supervisor {
             if case .releaseGateFailed(let router, let failure, stopping: false) = notice {
                 staysEnabled(router, failure)
             }
+        case .interfaceCounters(let interface, let counters):
+            mirror.update { $0.interfaceCounters[interface] = counters }
         case .lost(let count):
             log.write(.warning, "reports-lost", ["count": "\(count)"])
         case .stopped:

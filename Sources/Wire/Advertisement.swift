@@ -10,7 +10,7 @@ package enum ProtocolVersion: UInt8, Hashable, Sendable {
 /// Which octets an advert's checksum covers (RFC 9568 §1.1 item 4; checklist V3-CH-02).
 package enum ChecksumForm: UInt8, Hashable, Sendable {
     /// The VRRP message alone.
-    case message
+    case message = 1
     /// A pseudo-header and the message; the only form of IPv6.
     case pseudoHeader
 }

@@ -1,6 +1,19 @@
 // The reception checks of RFC 9568 §7.1 (with errata 8298-8301) and RFC 3768 §7.1, in the order of the checklist (V3-RX-01
 // to V3-RX-20, V2-13): addressing first, because it needs no octet of the payload, then the payload from front to back.
 
+/// A listed peer of a virtual router that speaks unicast.
+package struct UnicastPeer: Hashable, Sendable {
+    package var address: IPAddress
+    /// The least TTL or hop limit that its adverts may arrive with, 1...255. 255 proves that nobody forwarded them (RFC 9568
+    /// §5.1.1.3); every router on the way to a peer takes one off.
+    package var minimumHopLimit: UInt8
+
+    package init(_ address: IPAddress, minimumHopLimit: UInt8 = 255) {
+        self.address = address
+        self.minimumHopLimit = minimumHopLimit
+    }
+}
+
 /// What one virtual router expects of an advert.
 package struct ReceptionRules: Hashable, Sendable {
     /// Which checksum forms of version 3 over IPv4 are believed.
@@ -11,6 +24,8 @@ package struct ReceptionRules: Hashable, Sendable {
     }
 
     package var version: ProtocolVersion
+    /// A version 3 router over IPv4 that also believes version 2 adverts, whatever their interval (RFC 9568 §8.4.2).
+    package var alsoVersion2: Bool
     package var family: AddressFamily
     package var vrid: UInt8
     /// The address this router sends from: an advert with it is our own or a twin's, and never answered (FSM-05).
@@ -24,17 +39,18 @@ package struct ReceptionRules: Hashable, Sendable {
     package var verifyAddressList: Bool
     package var addressDigest: AddressDigest
     /// Listed senders for unicast; empty means multicast.
-    package var unicastPeers: [IPAddress]
+    package var unicastPeers: [UnicastPeer]
     /// Drop IPv6 adverts whose first address is not link-local (V3-RX-13).
     package var firstAddressMustBeLinkLocal: Bool
 
     package init(
         version: ProtocolVersion, family: AddressFamily, vrid: UInt8, localAddress: IPAddress?, interval: Duration,
         checksum: Checksum = .either, password: [UInt8]? = nil, verifyAddressList: Bool = false,
-        addressDigest: AddressDigest = AddressDigest(), unicastPeers: [IPAddress] = [],
-        firstAddressMustBeLinkLocal: Bool = false
+        addressDigest: AddressDigest = AddressDigest(), unicastPeers: [UnicastPeer] = [],
+        firstAddressMustBeLinkLocal: Bool = false, alsoVersion2: Bool = false
     ) {
         self.version = version
+        self.alsoVersion2 = alsoVersion2
         self.family = family
         self.vrid = vrid
         self.localAddress = localAddress
@@ -49,14 +65,21 @@ package struct ReceptionRules: Hashable, Sendable {
 }
 
 extension ReceptionRules {
-    /// `contains`, written out: unoptimised it allocates, and reception must not in any build.
-    fileprivate func listsPeer(_ source: IPAddress) -> Bool {
+    /// The least hop limit from a listed sender; nil for a stranger. A search written out: unoptimised the standard one
+    /// allocates, and reception must not in any build.
+    package func minimumHopLimit(from source: IPAddress) -> UInt8? {
         var index = 0
         while index < unicastPeers.count {
-            if unicastPeers[index] == source { return true }
+            if unicastPeers[index].address == source { return unicastPeers[index].minimumHopLimit }
             index += 1
         }
-        return false
+        return nil
+    }
+
+    /// The version of a payload whose first octet this is, if it is one that is believed.
+    fileprivate func version(of octet: UInt8) -> ProtocolVersion? {
+        if octet >> 4 == version.rawValue { return version }
+        return alsoVersion2 && octet >> 4 == ProtocolVersion.v2.rawValue ? .v2 : nil
     }
 }
 
@@ -68,21 +91,21 @@ extension Advertisement {
     ) throws(DropReason) {
         try Self.checkAddressing(origin, rules)
         guard payload.count >= 8 else { throw .truncated }
-        guard payload[0] >> 4 == rules.version.rawValue else { throw .version }
+        guard let version = rules.version(of: payload[0]) else { throw .version }
         guard payload[0] & 0x0F == 1 else { throw .type }
 
         let count = payload[3]
         let listEnd = Self.addressOffset + Int(count) * rules.family.addressLength
-        let length = rules.version == .v2 ? listEnd + 8 : listEnd
+        let length = version == .v2 ? listEnd + 8 : listEnd
         guard payload.count >= length else { throw .truncated }
-        let form = try Self.verifyChecksum(payload, length: length, origin, rules)
+        let form = try Self.verifyChecksum(payload, version, length: length, origin, rules)
         guard payload[1] == rules.vrid else { throw .vrid }
 
         self.init(
-            version: rules.version, vrid: payload[1], priority: payload[2], addressCount: count, interval: .zero,
+            version: version, vrid: payload[1], priority: payload[2], addressCount: count, interval: .zero,
             checksumForm: form, hasTrailingOctets: payload.count > length)
         for index in 0..<Int(count) { addressDigest.add(Self.address(at: index, in: payload, rules.family)) }
-        switch rules.version {
+        switch version {
         case .v3: try finishVersion3(payload, rules)
         case .v2: try finishVersion2(payload, listEnd: listEnd, rules)
         }
@@ -100,26 +123,31 @@ extension Advertisement {
         guard origin.source.family == rules.family, origin.destination.family == rules.family else {
             throw .destination
         }
-        if rules.unicastPeers.isEmpty {
-            guard origin.destination == .vrrpGroup(rules.family) else { throw .destination }
-        } else {
+        var minimumHopLimit: UInt8 = 255
+        let isUnicast = !rules.unicastPeers.isEmpty
+        if isUnicast {
             guard let local = rules.localAddress, origin.destination == local else { throw .destination }
-            guard rules.listsPeer(origin.source) else { throw .source }
+            guard let least = rules.minimumHopLimit(from: origin.source) else { throw .source }
+            minimumHopLimit = least
+        } else {
+            guard origin.destination == .vrrpGroup(rules.family) else { throw .destination }
         }
         guard origin.source != rules.localAddress else { throw .source }
         switch origin.source {
         case .ipv4(let source):
             guard source.isUnicast else { throw .source }
         case .ipv6(let source):
-            guard source.isLinkLocal else { throw .source }
+            // A peer beyond the link cannot have a link-local address; that it is listed is enough.
+            guard isUnicast || source.isLinkLocal else { throw .source }
         }
-        guard origin.hopLimit == 255 else { throw .ttl }
+        guard origin.hopLimit >= minimumHopLimit else { throw .ttl }
     }
 
     /// The form that verifies. IPv4 sums end behind the last octet of the message, IPv6 sums at the end of the packet
     /// (V3-PK-06, V3-PK-07).
     private static func verifyChecksum(
-        _ payload: Span<UInt8>, length: Int, _ origin: PacketOrigin, _ rules: borrowing ReceptionRules
+        _ payload: Span<UInt8>, _ version: ProtocolVersion, length: Int, _ origin: PacketOrigin,
+        _ rules: borrowing ReceptionRules
     ) throws(DropReason) -> ChecksumForm {
         let covered = rules.family == .ipv6 ? payload.count : length
         var message = InternetChecksum()
@@ -131,8 +159,8 @@ extension Advertisement {
             guard pseudo.folded == 0xFFFF else { throw .checksum }
             return .pseudoHeader
         }
-        if message.folded == 0xFFFF, rules.version == .v2 || rules.checksum != .pseudoHeader { return .message }
-        if pseudo.folded == 0xFFFF, rules.version == .v3, rules.checksum != .message { return .pseudoHeader }
+        if message.folded == 0xFFFF, version == .v2 || rules.checksum != .pseudoHeader { return .message }
+        if pseudo.folded == 0xFFFF, version == .v3, rules.checksum != .message { return .pseudoHeader }
         throw .checksum
     }
 
@@ -161,7 +189,11 @@ extension Advertisement {
             guard difference == 0 else { throw .authenticationData }
         }
         interval = .seconds(Int(payload[5]))
-        guard interval == rules.interval else { throw .intervalMismatch }
+        if rules.version == .v2 {
+            guard interval == rules.interval else { throw .intervalMismatch }
+        } else {
+            guard interval > .zero else { throw .intervalZero }
+        }
         if rules.verifyAddressList, addressDigest != rules.addressDigest, priority != 255 { throw .addressList }
     }
 }

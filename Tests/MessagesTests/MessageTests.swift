@@ -63,12 +63,20 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         for (index, counter) in Counter.allCases.enumerated() {
             snapshot.counters[counter] = UInt64.max - UInt64(index)
         }
+        snapshot.differences = [
+            HeardDifference(
+                peer: peer, what: .addresses(own: 2, peer: 3, missing: peer, unexpected: nil),
+                first: Instant(nanoseconds: 1), last: Instant(nanoseconds: -2), count: .max)
+        ]
         return snapshot
     }()
 
     static let configuration = VirtualRouterConfiguration(
-        interface: "eth0", vrid: 255, version: .v2, priority: 254, advertisementInterval: .seconds(3), preempt: false,
-        preemptDelay: .seconds(9), addresses: [vip6, vip4], checksum: .pseudoHeader, password: [1, 2, 3],
+        interface: "eth0", vrid: 255, version: .v2, alsoVersion2: true, priority: 254,
+        advertisementInterval: .seconds(3),
+        preempt: false, preemptDelay: .seconds(9), startDelay: .seconds(8), intervalLimit: 4095,
+        peers: [UnicastPeer(peer, minimumHopLimit: 1)], addresses: [vip6, vip4], checksum: .pseudoHeader,
+        password: [1, 2, 3],
         strictFirstAddress: true, announcements: AnnouncementPlan(rounds: [.zero, .seconds(1)], refresh: .seconds(30)),
         checks: [
             CheckReference(check: CheckID(1), effect: .fault), CheckReference(check: CheckID(2), effect: .weight(-253)),
@@ -110,9 +118,15 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             )
         }
         + [
-            PeerDifference.interval(own: .seconds(1), peer: .seconds(2)), .addresses, .checksumForm,
-            .firstAddressNotLinkLocal, .bothOwner, .ownerHears(priority: 9),
+            PeerDifference.interval(own: .seconds(1), peer: .seconds(2), limit: .seconds(10)),
+            .addresses(own: 1, peer: 255, missing: nil, unexpected: peer), .version(own: .v3, peer: 15),
+            .checksumForm(own: .message, peer: .pseudoHeader), .authentication(own: 0, peer: 2),
+            .firstAddressNotLinkLocal, .bothOwner, .ownerHears(priority: 9), .equalPriority(100), .ourAddress,
         ].map { .notice(.peerDiffers(RouterID(1), peer: peer, what: $0)) }
+        + [
+            .notice(.unsteady(RouterID(1), transitions: 7, within: .seconds(60))),
+            .interfaceCounters("eth0", snapshot.counters),
+        ]
 
     @Test(arguments: commands)
     func `a command survives the way to octets and back, and no shorter or longer form of it is read`(

@@ -81,7 +81,7 @@ struct Receiver: Decodable, Sendable {
         if authType == 1 { rules.password = Array((authData ?? "").utf8) }
         rules.verifyAddressList = verifyAddressList ?? false
         rules.addressDigest = AddressDigest((addresses ?? []).compactMap { IPAddress($0) })
-        rules.unicastPeers = (unicastPeers ?? []).compactMap { IPAddress($0) }
+        rules.unicastPeers = (unicastPeers ?? []).compactMap { IPAddress($0).map { UnicastPeer($0) } }
         rules.firstAddressMustBeLinkLocal = firstAddressMustBeLinkLocal ?? false
         return rules
     }

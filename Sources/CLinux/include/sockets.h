@@ -5,6 +5,7 @@
 #define VIPD_CLINUX_SOCKETS_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -40,8 +41,8 @@ int vipd_set_option(int descriptor, int level, int option, int value);
 // SO_BINDTODEVICE.
 int vipd_bind_device(int descriptor, const char *interface);
 
-// Joins a group on one interface by its index and sends multicast out of it (ip_mreqn, IPV6_JOIN_GROUP).
-int vipd_join_group(int descriptor, int family, const struct vipd_address *group, uint32_t interface_index);
+// Joins or leaves a group on one interface by its index (ip_mreqn, IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP).
+int vipd_change_group(int descriptor, int family, const struct vipd_address *group, uint32_t interface_index, bool join);
 int vipd_send_multicast_from(int descriptor, int family, uint32_t interface_index);
 
 // A receive queue of `size` octets: SO_RCVBUFFORCE, or SO_RCVBUF where that is not permitted.

@@ -1,0 +1,87 @@
+// Which router wants to be woken first: a binary heap with a place for every router, so that a host with a thousand of them
+// looks at a few and not at all of them each time something happens.
+
+import Wire
+
+/// The deadlines of routers 0 ..< count.
+struct DeadlineQueue: Hashable, Sendable {
+    /// Routers, the earliest first, as a binary heap.
+    private var heap: [Int] = []
+    /// Where each router is in `heap`.
+    private var places: [Int] = []
+    private var deadlines: [Int64] = []
+
+    private static let never = Int64.max
+
+    /// Forgets all and takes `count` routers without a deadline.
+    mutating func reset(count: Int) {
+        heap = Array(0..<count)
+        places = heap
+        deadlines = [Int64](repeating: Self.never, count: count)
+    }
+
+    /// One more router, without a deadline.
+    mutating func append() {
+        places.append(heap.count)
+        heap.append(deadlines.count)
+        deadlines.append(Self.never)
+    }
+
+    /// The earliest deadline.
+    var first: Instant? {
+        guard let router = heap.first, deadlines[router] != Self.never else { return nil }
+        return Instant(nanoseconds: deadlines[router])
+    }
+
+    mutating func set(_ deadline: Instant?, of router: Int) {
+        let value = deadline?.nanoseconds ?? Self.never
+        let old = deadlines[router]
+        guard value != old else { return }
+        deadlines[router] = value
+        if value < old { rise(places[router]) } else { sink(places[router]) }
+    }
+
+    /// Appends the routers whose deadline is not after `now`, in ascending order.
+    func due(at now: Instant, into routers: inout [Int]) {
+        let begin = routers.count
+        collect(0, now, &routers)
+        routers[begin...].sort()
+    }
+
+    private func collect(_ place: Int, _ now: Instant, _ routers: inout [Int]) {
+        guard place < heap.count, deadlines[heap[place]] <= now.nanoseconds else { return }
+        routers.append(heap[place])
+        collect(2 * place + 1, now, &routers)
+        collect(2 * place + 2, now, &routers)
+    }
+
+    private mutating func rise(_ start: Int) {
+        var place = start
+        while place > 0 {
+            let parent = (place - 1) / 2
+            guard deadlines[heap[place]] < deadlines[heap[parent]] else { return }
+            exchange(place, parent)
+            place = parent
+        }
+    }
+
+    private mutating func sink(_ start: Int) {
+        var place = start
+        while true {
+            var least = place
+            let left = 2 * place + 1
+            for child in left..<max(left, min(left + 2, heap.count)) {
+                if deadlines[heap[child]] < deadlines[heap[least]] { least = child }
+            }
+            guard least != place else { return }
+            exchange(place, least)
+            place = least
+        }
+    }
+
+    private mutating func exchange(_ one: Int, _ other: Int) {
+        heap.swapAt(one, other)
+        places[heap[one]] = one
+        places[heap[other]] = other
+    }
+}
