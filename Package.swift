@@ -73,7 +73,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "Election", "Wire"], swiftSettings: strict),
-        .testTarget(name: "ElectionTests", dependencies: ["Election", "Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "ElectionTests", dependencies: ["Election", "Wire"], exclude: ["Scenarios"], swiftSettings: strict),
         .testTarget(
             name: "EngineTests",
             dependencies: [
