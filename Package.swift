@@ -73,7 +73,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "Election", "Wire"], swiftSettings: strict),
-        .testTarget(name: "ElectionTests", dependencies: ["Election", "Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "ElectionTests", dependencies: ["Election", "Wire"], exclude: ["Scenarios"], swiftSettings: strict),
         .testTarget(
             name: "EngineTests",
             dependencies: [
@@ -103,3 +104,21 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The fuzz targets, which need a build of their own with libFuzzer linked in (Tests/Fuzz/run).
+if Context.environment["VIPD_FUZZ"] != nil {
+    package.targets.append(.target(name: "FuzzSupport", path: "Tests/Fuzz/Support", swiftSettings: strict))
+    let fuzzed: [(name: String, modules: [Target.Dependency])] = [
+        ("Adverts", ["Wire"]),
+        ("Frames", ["Wire"]),
+        ("Messages", ["Election", "Messages", "Wire"]),
+        ("Netlink", ["Kernel", "Wire"]),
+        ("Configuration", ["Configuration", "Election", "Wire"]),
+    ]
+    for (name, modules) in fuzzed {
+        package.targets.append(
+            .executableTarget(
+                name: "Fuzz\(name)", dependencies: ["FuzzSupport"] + modules, path: "Tests/Fuzz/\(name)",
+                swiftSettings: strict))
+    }
+}
