@@ -45,6 +45,8 @@ extension ScenarioWorld {
         case "interval": configuration.advertisementInterval = try words.duration(key)
         case "preempt": configuration.preempt = try words.flag(key)
         case "preempt-delay": configuration.preemptDelay = try words.duration(key)
+        case "start-delay": configuration.startDelay = try words.duration(key)
+        case "interval-limit": configuration.intervalLimit = try words.number(key)
         case "addresses": configuration.addresses = try Self.addresses(words.next(key))
         case "password": configuration.password = Array(try words.next(key).utf8)
         case "strict-first-address": configuration.strictFirstAddress = try words.flag(key)

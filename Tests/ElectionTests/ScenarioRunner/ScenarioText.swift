@@ -85,10 +85,20 @@ struct ScenarioWording {
 
     func text(_ difference: PeerDifference) -> String {
         switch difference {
-        case .interval(let own, let peer): "interval \(peer.transcript), ours is \(own.transcript)"
+        case .interval(let own, let peer, let limit):
+            "interval \(peer.transcript), ours is \(own.transcript)"
+                + (peer > limit ? ", obeyed as \(limit.transcript)" : "")
+        case .addresses(_, _, let missing, let unexpected):
+            "addresses" + (missing.map { ", lacks \($0)" } ?? "") + (unexpected.map { ", also has \($0)" } ?? "")
+        case .version(let own, let peer): "version \(peer), ours is \(own.rawValue); dropped"
+        case .checksumForm(let own, let peer): "checksum form \(peer), ours is \(own)"
+        case .authentication(1, 1): "another password; dropped"
+        case .authentication(let own, let peer): "authentication type \(peer), ours is \(own); dropped"
+        case .bothOwner: "owns our addresses too"
         case .ownerHears(let priority): "advertises addresses that we own, priority \(priority)"
-        case .addresses: "other addresses"
-        default: "\(difference)"
+        case .equalPriority(let priority): "has our priority \(priority)"
+        case .ourAddress: "sends from our own address; dropped"
+        case .firstAddressNotLinkLocal: "first address not link-local"
         }
     }
 
@@ -106,6 +116,7 @@ struct ScenarioWording {
             return "\(transition.from) -> \(transition.to) (\(text(transition.cause))), "
                 + "priority \(transition.effectivePriority)"
         case .peerDiffers(let peer, let difference): return "warns: \(peer) differs: \(text(difference))"
+        case .unsteady(let count, let window): return "warns: \(count) changes within \(window.transcript)"
         case .releaseGateFailed(let failure, let leaving):
             return "release gate failed (\(text(failure))), \(leaving ? "leaves all the same" : "stays master")"
         }

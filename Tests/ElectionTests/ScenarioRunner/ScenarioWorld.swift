@@ -155,7 +155,7 @@ struct ScenarioWorld {
         case .sendAdvert(let priority): send(router, priority, from: host)
         case .claim(let addresses): claim(addresses, id, on: host, &actions)
         case .release(let addresses): hosts[host].held[id]?.removeAll { addresses.contains($0) }
-        case .announce, .runGate, .cancelGate, .transition, .peerDiffers, .releaseGateFailed: break
+        case .announce, .runGate, .cancelGate, .transition, .peerDiffers, .unsteady, .releaseGateFailed: break
         }
     }
 
