@@ -1,6 +1,6 @@
 // swift-tools-version: 6.2
 // The module graph of vipd. Imports follow the arrows given here and nothing else; the pure targets (Wire, Election,
-// Messages) compile in Embedded mode when VIPD_EMBEDDED is set, which is how the tests prove that they touch no system.
+// Messages, Simulation) compile in Embedded mode when VIPD_EMBEDDED is set, which is how the tests prove that they touch no system.
 
 import PackageDescription
 
@@ -28,6 +28,7 @@ let package = Package(
         .target(name: "Wire", swiftSettings: pure),
         .target(name: "Election", dependencies: ["Wire"], swiftSettings: pure),
         .target(name: "Messages", dependencies: ["Election", "Wire"], swiftSettings: pure),
+        .target(name: "Simulation", dependencies: ["Election", "Wire"], swiftSettings: pure),
 
         // The system.
         .target(name: "System", dependencies: ["CLinux"], swiftSettings: strict),
@@ -61,7 +62,7 @@ let package = Package(
         .executableTarget(
             name: "vipd",
             dependencies: [
-                "Configuration", "Probe", "Status", "Supervisor", "System", "Wire",
+                "Configuration", "Probe", "Simulation", "Status", "Supervisor", "System", "Wire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -87,6 +88,8 @@ let package = Package(
             name: "ProbeTests", dependencies: ["Kernel", "Namespaces", "Probe", "System", "Wire"],
             swiftSettings: strict),
         .testTarget(name: "MessagesTests", dependencies: ["Election", "Messages", "Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Election", "Simulation", "Wire", "vipd"], swiftSettings: strict),
         .testTarget(name: "StatusTests", dependencies: ["Election", "Status", "Wire"], swiftSettings: strict),
         .testTarget(
             name: "StatusServerTests",
