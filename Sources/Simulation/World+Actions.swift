@@ -55,7 +55,7 @@ extension World {
             guard !leaving else { return }
             seats[place].wantsDisabled = false
             seats[place].isDisabled = false
-        case .peerDiffers:
+        case .peerDiffers, .unsteady:
             break
         }
     }
