@@ -100,8 +100,6 @@ MUTANTS = [
     ("keep the result of a cancelled claim gate", BACKUP,
      "guard let gate = backup.gate, gate.sequence == sequence else { return }",
      "guard let gate = backup.gate ?? Optional(Gate(sequence: sequence, cause: .started)) else { return }"),
-    ("any gate's result is that of the release gate", MASTER,
-     "guard master.releaseGate == sequence else { return }", "guard sequence > 0 else { return }"),
     ("claim before the gate has passed", BACKUP,
      "guard configuration.gatesClaim else {", "guard configuration.gatesClaim, gateSequence > 0 else {"),
     ("a claim gate that failed counts as passed", BACKUP,
