@@ -10,6 +10,9 @@
 //   rest             preempt delay + 2 x no master + L + 4 D + 1 s (the limit of repeated announcements), behind the last
 //                    pause after a failed claim or gate
 
+import Election
+import Wire
+
 /// A rule that a world can break.
 package enum Rule: UInt8, CaseIterable, Sendable {
     /// At rest every virtual router has exactly one master on its segment if any of its hosts may run, else none.
@@ -25,11 +28,11 @@ package enum Rule: UInt8, CaseIterable, Sendable {
     case takesOverOnTime
     /// A master leaves at once for a higher priority, or for an equal one from a greater address, and for no other.
     case yieldsToTheBetter
-    /// A master sends an advert at least every interval, and at once when another resigns.
+    /// A master sends an advert at least every interval, at once when another resigns, and after a pause one, not many.
     case advertsInTime
     /// Adverts come from masters and carry the effective priority; who stops being one sends one last with priority 0 or 1.
     case advertsFromMasters
-    /// A claim follows an advert and a gate that passed, and nothing else.
+    /// A claim follows an advert and a gate that passed, and nothing else; a planned move follows its release gate.
     case claimsInOrder
     /// A master has announced every address that it claimed, at once.
     case announcesClaims
@@ -40,7 +43,7 @@ package enum Rule: UInt8, CaseIterable, Sendable {
     /// Who is not master holds none.
     case othersHoldNothing
     /// A host that may not run (fault, disabled, stopping) is not master, except behind its release gate; its faults and its
-    /// effective priority are those of the present facts.
+    /// effective priority are those of the present facts, and a check of last resort that fails makes it step down.
     case obeysFacts
     /// A master that heard another master of its segment announces within a second.
     case lastWord

@@ -42,6 +42,12 @@ struct Seat {
     var claimGate: UInt32?
     var hasPassedGate = false
     var releaseGate: UInt32?
+    /// When the release gate last ended.
+    var releasedAt: Int64 = -1
+    /// When it last sent its first advert as master.
+    var masterSince: Int64 = -1
+    /// A check of last resort failed when the facts were last looked at.
+    var wasLast = false
     /// Per other host: when the last of its adverts that this one heard as master was sent and heard.
     var rivalSent: [Int64] = []
     var rivalHeard: [Int64] = []
@@ -67,6 +73,7 @@ struct Seat {
         claimGate = nil
         hasPassedGate = false
         releaseGate = nil
+        wasLast = false
     }
 
     mutating func reconfigure(_ new: VirtualRouterConfiguration) {
@@ -77,12 +84,15 @@ struct Seat {
         advertised = new.addresses.map { $0.address }
     }
 
-    mutating func gateEnds(_ sequence: UInt32, passed: Bool) {
+    mutating func gateEnds(_ sequence: UInt32, passed: Bool, at time: Int64) {
         if claimGate == sequence {
             claimGate = nil
             hasPassedGate = passed
         }
-        if releaseGate == sequence { releaseGate = nil }
+        if releaseGate == sequence {
+            releaseGate = nil
+            releasedAt = time
+        }
     }
 
     mutating func cancelGate(_ sequence: UInt32) {

@@ -20,6 +20,7 @@ extension World {
         hosts[host].isUp = true
         hosts[host].isListening = true
         hosts[host].isStopping = false
+        hosts[host].stopsWithoutGates = false
         hosts[host].isCommitted = false
         hosts[host].downBy = nil
         hosts[host].runnableSince = now
@@ -70,6 +71,7 @@ extension World {
         }
         seats[place].forget(configuration)
         seats[place].isResuming = isFresh
+        if isFresh { seats[place].masterSince = now }
         tell(host, .interface(plan.routers[router].segment))
         let isDisabled = seats[place].wantsDisabled
         hosts[host].node.configure(
@@ -129,6 +131,7 @@ extension World {
         while let deadline = hosts[host].node.deadline, deadline <= clock(host), violation == nil {
             isQuick = false
             rounds += 1
+            timerRound = rounds
             for check in plan.checks.indices where hosts[host].checks[check].expires <= now {
                 hosts[host].checks[check].failure = .stale
                 hosts[host].checks[check].expires = .max
@@ -137,6 +140,7 @@ extension World {
             perform(host)
             if rounds > 100 { fail(.movesOn, nil, host) { "its deadline does not move" } }
         }
+        timerRound = 0
         if hosts[host].node.hasStopped {
             note(host) { "the agent has stopped" }
             stopEngine(host)
@@ -187,7 +191,7 @@ extension World {
             hosts[host].checks[check].expires = now + plan.checks[check].timeToLive.nanoseconds
             hosts[host].node.verdict(verdict, of: CheckID(UInt32(check)), at: time, appendingTo: &actions)
         case .gate(let router, let sequence, let failure):
-            seats[plan.seat(host, router)].gateEnds(sequence, passed: failure == nil)
+            seats[plan.seat(host, router)].gateEnds(sequence, passed: failure == nil, at: now)
             hosts[host].node.gate(id(router), sequence: sequence, failure: failure, at: time, appendingTo: &actions)
         case .disable(let router, let disabled):
             seats[plan.seat(host, router)].isDisabled = disabled
@@ -208,6 +212,7 @@ extension World {
             hosts[host].node.addressesLost(id(router), [address], at: time, appendingTo: &actions)
         case .stop(let withoutGates):
             hosts[host].isStopping = true
+            hosts[host].stopsWithoutGates = withoutGates
             hosts[host].node.stop(withoutGates: withoutGates, at: time, appendingTo: &actions)
         }
         perform(host)

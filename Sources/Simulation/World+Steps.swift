@@ -96,6 +96,9 @@ extension World {
                 "priority \(priority) though its own is \(election.standing.effectivePriority)"
             }
         }
+        if timerRound > 1, seats[place].lastAdvertSent == now {
+            fail(.advertsInTime, router, host) { "adverts in a burst" }
+        }
         if !seats[place].isAdvertising {
             if election.configuration.gatesClaim {
                 if !seats[place].hasPassedGate {
@@ -105,6 +108,7 @@ extension World {
                 judgeTakeover(host, router)
             }
             seats[place].isAdvertising = true
+            seats[place].masterSince = now
         }
     }
 
@@ -159,6 +163,7 @@ extension World {
                 fail(.comesToRest, router, host) { "\(matches[router].moves) changes of master since the last fault" }
             }
         }
+        judgeReleaseGate(transition, host, router)
         if isSettled, transition.cause != .resumed {
             fail(.comesToRest, router, host) { "it changes though all should be at rest" }
         }
@@ -184,16 +189,37 @@ extension World {
         }
     }
 
+    /// A planned move waits for its release gate.
+    private func judgeReleaseGate(_ transition: Transition, _ host: Int, _ router: Int) {
+        let seat = seats[plan.seat(host, router)]
+        let isPlanned = transition.to == .disabled || transition.to == .initialize
+        guard isPlanned, transition.from == .master, seat.configuration?.gatesRelease ?? false,
+            !hosts[host].stopsWithoutGates, hosts[host].hasCarrier[plan.routers[router].segment],
+            seat.releasedAt != now
+        else { return }
+        fail(.claimsInOrder, router, host) { "it leaves and its release gate has not ended" }
+    }
+
     /// Takes over what the election looks like after a step.
     mutating func refresh(_ host: Int, _ router: Int) {
         let place = plan.seat(host, router)
         guard seats[place].configuration != nil, let election = hosts[host].node.router(id(router)) else { return }
         let state = election.stateName
         let priority = election.standing.effectivePriority
+        let wasMaster = seats[place].state == .master
         seats[place].state = state
+        if seats[place].isAdvertising, !election.isAdvertising,
+            hosts[host].hasCarrier[plan.routers[router].segment]
+        {
+            fail(.advertsFromMasters, router, host) { "it stopped being master and said nothing" }
+        }
         seats[place].isAdvertising = election.isAdvertising
         seats[place].hasPassedGate = false
         if seats[place].priority != priority {
+            let mustTell = seats[place].isAdvertising && wasMaster && seats[place].releaseGate == nil
+            if mustTell, seats[place].lastAdvertSent != now {
+                fail(.advertsFromMasters, router, host) { "its new priority \(priority) is not advertised" }
+            }
             seats[place].priority = priority
             disturb(plan.routers[router].segment, until: now)
         }
@@ -211,7 +237,7 @@ extension World {
     }
 
     /// Compares the election with the facts, once the engine has been told of all of them.
-    func judgeStanding(_ host: Int, _ router: Int) {
+    mutating func judgeStanding(_ host: Int, _ router: Int) {
         let place = plan.seat(host, router)
         guard let configuration = seats[place].configuration, let election = hosts[host].node.router(id(router)),
             violation == nil
@@ -223,6 +249,11 @@ extension World {
             }
         }
         let isUnwanted = seats[place].isDisabled || hosts[host].isStopping
+        let stepsDown = facts.isLast && !seats[place].wasLast && !isUnwanted
+        if stepsDown, election.isAdvertising, seats[place].masterSince < now {
+            fail(.obeysFacts, router, host) { "it does not step down for a check of last resort" }
+        }
+        seats[place].wasLast = facts.isLast
         if facts.hasFault || isUnwanted {
             let isLeaving = seats[place].releaseGate != nil && isUnwanted && facts.hasCarrier
             if election.isAdvertising, !isLeaving {
@@ -245,7 +276,7 @@ extension World {
     /// What the present facts mean for a router: derived from the checks' truth, not from what the node made of it.
     private func facts(
         _ host: Int, _ router: Int, _ configuration: VirtualRouterConfiguration
-    ) -> (priority: UInt8, hasFault: Bool, hasCarrier: Bool) {
+    ) -> (priority: UInt8, hasFault: Bool, hasCarrier: Bool, isLast: Bool) {
         let hasCarrier = hosts[host].hasCarrier[plan.routers[router].segment]
         var hasFault = !hasCarrier
         var isLast = false
@@ -258,7 +289,7 @@ extension World {
             case .lastResort: isLast = true
             }
         }
-        if isLast { return (1, hasFault, hasCarrier) }
-        return (configuration.isOwner ? 255 : UInt8(max(1, min(254, priority))), hasFault, hasCarrier)
+        if isLast { return (1, hasFault, hasCarrier, true) }
+        return (configuration.isOwner ? 255 : UInt8(max(1, min(254, priority))), hasFault, hasCarrier, false)
     }
 }

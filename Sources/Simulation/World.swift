@@ -48,6 +48,8 @@ struct Host {
     /// The fault that took the engine down.
     var downBy: Int?
     var isStopping = false
+    /// Its supervisor is gone, so nobody runs gates.
+    var stopsWithoutGates = false
     /// The engine has read its whole configuration and taken away what was left behind.
     var isCommitted = false
     var pausedUntil: Int64 = 0
@@ -116,6 +118,8 @@ struct World {
     var neighbours: [[Neighbour]] = []
     var activeFaults: [Bool]
     var actions: [RouterAction] = []
+    /// How often the timers of one turn have been served.
+    var timerRound = 0
     /// When the bounds were last looked at: what holds now holds since then.
     var judged: Int64 = 0
     /// When the last fault ends.

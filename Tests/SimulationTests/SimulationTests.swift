@@ -98,7 +98,10 @@ import Testing
 
     @Test func `two masters`() throws {
         var world = try restingWorld()
-        for place in world.seats.indices { world.seats[place].isAdvertising = true }
+        for place in world.seats.indices {
+            world.seats[place].isAdvertising = true
+            world.seats[place].lastAdvertSent = world.now
+        }
         world.now += 1
         world.judgeBounds()
         #expect(world.violation == nil, "not yet")
