@@ -80,7 +80,7 @@ struct AnswerTests {
     @Test func `a master with every field`() throws {
         let router = try #require(document(try mirror()).virtualRouters.first)
         #expect(router.name == "database" && router.interface == "eth0" && router.vrid == 51)
-        #expect(router.family == "ipv4" && router.version == 3 && router.preempt)
+        #expect(router.family == "ipv4" && router.version == 3 && router.preempt.enabled)
         #expect(router.state == .master && router.since == wall(40) && router.unknownSince == nil)
         #expect(router.priority == 150 && router.effectivePriority == 90)
         #expect(
@@ -219,7 +219,7 @@ struct AnswerTests {
             from: .backup, to: .master, cause: .owner, at: Instant(nanoseconds: 5), effectivePriority: 255)
         let event = TransitionEvent(router: "database", transition: move, text: "text", at: 1_500_000_000)
         #expect(
-            EventDocument(event)
+            EventDocument(.transition(event))
                 == .transition(
                     TransitionDocument(
                         router: "database", from: .backup, to: .master, cause: "owner", text: "text",
