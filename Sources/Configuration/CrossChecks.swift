@@ -71,7 +71,9 @@ extension Problems {
                     (!ip.isLinkLocal || other.interface == router.interface)
                         && other.addresses.contains { $0.value.address == ip }
                 }
-                guard let owner, let address = owner.addresses.first(where: { $0.value.address == ip }) else { continue }
+                guard let owner, let address = owner.addresses.first(where: { $0.value.address == ip }) else {
+                    continue
+                }
                 let line = reference(to: address.place, from: peer.place)
                 add(
                     peer.place,

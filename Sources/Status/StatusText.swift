@@ -146,7 +146,8 @@ private func checkLines(_ router: RouterStatus) -> [String] {
 private func differenceLines(_ router: RouterStatus, asOf: Timestamp) -> [String] {
     router.differences.map { difference in
         let times = difference.count == 1 ? "once" : "\(difference.count) times"
-        return "\(difference.peer): \(difference.text) (\(difference.kind), \(times) since \(clock(difference.first, asOf: asOf)))"
+        return
+            "\(difference.peer): \(difference.text) (\(difference.kind), \(times) since \(clock(difference.first, asOf: asOf)))"
     }
 }
 

@@ -158,7 +158,8 @@ package struct MirrorState: Hashable, Sendable {
         let last = reportedCounters[interface] ?? Counters()
         let goesOn = Counter.allCases.allSatisfy { counters[$0] >= last[$0] }
         for counter in Counter.allCases {
-            interfaceCounters[interface, default: Counters()][counter] += counters[counter] - (goesOn ? last[counter] : 0)
+            interfaceCounters[interface, default: Counters()][counter] +=
+                counters[counter] - (goesOn ? last[counter] : 0)
         }
         reportedCounters[interface] = counters
     }

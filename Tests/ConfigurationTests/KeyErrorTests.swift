@@ -14,8 +14,8 @@ struct Bad: CustomTestStringConvertible, Sendable {
 }
 
 private let routerKeys =
-    "interface, vrid, version, priority, advertisement-interval, preempt, preempt-delay, addresses, link-local, checksum,"
-    + " password, strict-first-address, accept, announce, checks, gate-claim, gate-release, hooks"
+    "interface, vrid, version, peers, priority, advertisement-interval, preempt, preempt-delay, start-delay,"
+    + " interval-limit, addresses, link-local, checksum, password, strict-first-address, accept, announce, checks, gate-claim, gate-release, hooks"
 
 struct KeyErrorTests {
     @Test(arguments: [

@@ -47,13 +47,15 @@ struct NodeBench {
     mutating func receive(
         _ priority: UInt8, vrid: UInt8 = 10, version: ProtocolVersion = .v3, interface: UInt32 = 7,
         from source: IPAddress = NodeBench.peer, to destination: IPAddress? = nil, hopLimit: UInt8 = 255,
-        addresses: [IPAddress]? = nil, interval: Duration = .seconds(1), password: [UInt8]? = nil, damage: (inout [UInt8]) -> Void = { _ in }
+        addresses: [IPAddress]? = nil, interval: Duration = .seconds(1), password: [UInt8]? = nil,
+        form: ChecksumForm = .message, damage: (inout [UInt8]) -> Void = { _ in }
     ) -> Node.DropNotice? {
         let group = destination ?? IPAddress.vrrpGroup(source.family)
         var payload: [UInt8] = []
         let list = addresses ?? (source.family == .ipv4 ? [Bench.vip.address] : [Self.peer6])
         OutgoingAdvertisement(
-            version: version, vrid: vrid, priority: priority, interval: interval, addresses: list, password: password
+            version: version, vrid: vrid, priority: priority, interval: interval, addresses: list,
+            checksumForm: form, password: password
         ).encode(into: &payload, source: source, destination: group)
         damage(&payload)
         var notice: Node.DropNotice?
