@@ -10,6 +10,8 @@ package enum EventDocument: Hashable, Sendable {
     case difference(DifferenceDocument)
     /// `{"type":"unsteady", …}`: a virtual router came to and went from master too often.
     case unsteady(UnsteadyDocument)
+    /// `{"type":"packet-dropped", …}`: packets were not believed; one event for each reason in 10 s at most.
+    case dropped(DroppedDocument)
     /// `{"type":"alive"}`: every 5 s, so that both ends notice when the other is gone.
     case alive
 }
@@ -105,6 +107,31 @@ package struct UnsteadyDocument: Hashable, Sendable, Codable {
     }
 }
 
+/// Packets that were dropped, as an event; it stands for the protocol errors of RFC 6527 and RFC 8347 (checklist ST-05).
+package struct DroppedDocument: Hashable, Sendable, Codable {
+    /// `router`: whose VRID they have; null when nobody here has it.
+    @OrNull package var router: String?
+    /// `reason`: its word, `drop-ttl`.
+    package var reason: String
+    /// `counter`: the name of the counter that they moved.
+    package var counter: String
+    /// `source`: of the last one; null when it is not known.
+    @OrNull package var source: String?
+    /// `count`: since the last event of this reason.
+    package var count: UInt32
+    /// `at`: when.
+    package var at: Timestamp
+
+    package init(router: String?, reason: String, counter: String, source: String?, count: UInt32, at: Timestamp) {
+        _router = OrNull(wrappedValue: router)
+        self.reason = reason
+        self.counter = counter
+        _source = OrNull(wrappedValue: source)
+        self.count = count
+        self.at = at
+    }
+}
+
 extension EventDocument: Codable {
     private enum TypeKey: String, CodingKey { case type }
 
@@ -114,6 +141,7 @@ extension EventDocument: Codable {
         case "transition": self = .transition(try TransitionDocument(from: decoder))
         case "difference": self = .difference(try DifferenceDocument(from: decoder))
         case "unsteady": self = .unsteady(try UnsteadyDocument(from: decoder))
+        case "packet-dropped": self = .dropped(try DroppedDocument(from: decoder))
         case "alive": self = .alive
         case let other:
             throw DecodingError.dataCorruptedError(
@@ -133,6 +161,9 @@ extension EventDocument: Codable {
         case .unsteady(let unsteady):
             try container.encode("unsteady", forKey: .type)
             try unsteady.encode(to: encoder)
+        case .dropped(let dropped):
+            try container.encode("packet-dropped", forKey: .type)
+            try dropped.encode(to: encoder)
         case .alive:
             try container.encode("alive", forKey: .type)
         }

@@ -10,6 +10,9 @@ package func eventText(_ event: EventDocument) -> String? {
         "\(difference.at)  \(difference.router)  \(difference.peer) DIFFERS  \(difference.kind): \(difference.text)"
     case .unsteady(let unsteady):
         "\(unsteady.at)  \(unsteady.router)  UNSTEADY  \(unsteady.text)"
+    case .dropped(let dropped):
+        "\(dropped.at)  \(dropped.router ?? "-")  DROPPED \(dropped.count)  \(dropped.reason)"
+            + (dropped.source.map { " from \($0)" } ?? "")
     case .alive: nil
     }
 }

@@ -252,6 +252,11 @@ extension EventDocument {
                 DifferenceDocument(
                     router: router, peer: "\(peer)", kind: what.word, ownValue: what.values?.own,
                     peerValue: what.values?.peer, text: what.sentence, at: Timestamp(wallNanoseconds: at)))
+        case .dropped(let router, let reason, let source, let count, let at):
+            self = .dropped(
+                DroppedDocument(
+                    router: router, reason: reason.name, counter: reason.counter.name, source: source.map { "\($0)" },
+                    count: count, at: Timestamp(wallNanoseconds: at)))
         case .unsteady(let router, let transitions, let window, let text, let at):
             self = .unsteady(
                 UnsteadyDocument(

@@ -16,11 +16,14 @@ extension Supervisor {
             events.publish(
                 .unsteady(
                     router: name(router), transitions: transitions, within: window, text: text, at: Clock.wall()))
+        case .dropped(let router, _, let reason, let source, let count):
+            events.publish(
+                .dropped(router: router.map(name), reason: reason, source: source, count: count, at: Clock.wall()))
         case .resynchronised:
             mirror.update { $0.netlinkResyncs += 1 }
         case .releaseGateFailed(let router, let failure, stopping: false):
             staysEnabled(router, failure)
-        case .dropped, .kernel, .leftoverRemoved, .releaseGateFailed:
+        case .kernel, .leftoverRemoved, .releaseGateFailed:
             break
         }
     }

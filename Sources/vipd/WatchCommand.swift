@@ -8,7 +8,7 @@ struct WatchCommand: ParsableCommand {
         commandName: "watch", abstract: "Follows transitions and warnings live.",
         discussion: """
             First a line for the present state of each virtual router, then a line for each transition with its \
-            reason, each difference of a peer's configuration, and each router that changes too often. With --json the lines of `GET /v1/events` as they come, a keep-alive every 5 s included.
+            reason, each difference of a peer's configuration, what was dropped, and each router that changes too often. With --json the lines of `GET /v1/events` as they come, a keep-alive every 5 s included.
             """)
 
     @Flag(help: "Print the JSON lines of the status socket.")

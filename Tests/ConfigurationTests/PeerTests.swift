@@ -87,13 +87,13 @@ struct PeerTests {
             router("peers: [{minimum-ttl: 3}]"), "f:6:13: a peer has no 'address' (an IP address)"),
         Bad(
             router("peers: [{address: 192.0.2.3, minimum-ttl: 0}]"),
-            "f:6:46: minimum-ttl must be a whole number from 1 to 255, not '0'"),
+            "f:6:47: minimum-ttl must be a whole number from 1 to 255, not '0'"),
         Bad(
             router("peers: [{address: 192.0.2.3, minimum-ttl: 256}]"),
-            "f:6:46: minimum-ttl must be a whole number from 1 to 255, not '256'"),
+            "f:6:47: minimum-ttl must be a whole number from 1 to 255, not '256'"),
         Bad(
             router("peers: [{address: 192.0.2.3, ttl: 3}]"),
-            "f:6:33: unknown key 'ttl'; allowed in a peer: address, minimum-ttl"),
+            "f:6:34: unknown key 'ttl'; allowed in a peer: address, minimum-ttl"),
     ])
     func peersThatCannotBeAreRefused(_ bad: Bad) { #expect(errors(bad.text) == [bad.error]) }
 

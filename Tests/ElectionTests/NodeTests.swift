@@ -114,6 +114,7 @@ struct NodeBench {
         }
         var after = bench.node.router(RouterID(1))
         after?.counters = before?.counters ?? Counters()
+        after?.lastProtocolError = nil
         #expect(after == before)
     }
 

@@ -10,6 +10,13 @@ import Wire
 /// The VRRP group's Ethernet address, 224.0.0.18.
 private let groupMAC = MACAddress(0x01, 0, 0x5E, 0, 0, 0x12)
 
+/// An advert socket that has joined the group.
+private func memberSocket(_ family: AddressFamily, interface: String, index: UInt32) throws -> AdvertSocket {
+    let socket = try AdvertSocket(opening: family, interface: interface, index: index)
+    try socket.listenToGroup(true)
+    return socket
+}
+
 private func advert(_ family: AddressFamily, from source: IPAddress) throws -> [UInt8] {
     let address = family == .ipv4 ? "10.9.0.100" : "fe80::5e:33"
     let advert = OutgoingAdvertisement(
@@ -49,9 +56,9 @@ struct AdvertSocketTests {
     func roundTrip(family: AddressFamily) async throws {
         try await withTwoHosts { hosts in
             let source = try ip(family == .ipv4 ? "10.9.0.1" : "fe80::a")
-            let sender = try AdvertSocket(opening: family, interface: "va", index: try index(of: "va"))
+            let sender = try memberSocket(family, interface: "va", index: try index(of: "va"))
             let receiver = try hosts.onB {
-                try AdvertSocket(opening: family, interface: "vb", index: try index(of: "vb"))
+                try memberSocket(family, interface: "vb", index: try index(of: "vb"))
             }
             let payload = try advert(family, from: source)
             var buffer = PacketBuffer()
@@ -87,7 +94,7 @@ struct AdvertSocketTests {
         try await withTwoHosts { hosts in
             let tap = try hosts.onB { try FrameTap(interface: "vb", filter: "proto 112") }
             let source = try ip("10.9.0.1")
-            let sender = try AdvertSocket(opening: .ipv4, interface: "va", index: try index(of: "va"))
+            let sender = try memberSocket(.ipv4, interface: "va", index: try index(of: "va"))
             try sender.send(try advert(.ipv4, from: source), from: source, to: .vrrpGroup(.ipv4))
             #expect(isReadable(tap.number))
             var octets: [UInt8] = []
@@ -105,7 +112,7 @@ struct AdvertSocketTests {
         try await withTwoHosts { hosts in
             let tap = try hosts.onB { try FrameTap(interface: "vb", filter: "ip6 proto 112") }
             let source = try ip("fe80::a")
-            let sender = try AdvertSocket(opening: .ipv6, interface: "va", index: try index(of: "va"))
+            let sender = try memberSocket(.ipv6, interface: "va", index: try index(of: "va"))
             try sender.send(try advert(.ipv6, from: source), from: source, to: .vrrpGroup(.ipv6))
             #expect(isReadable(tap.number))
             var octets: [UInt8] = []
@@ -119,7 +126,7 @@ struct AdvertSocketTests {
     @Test("Another TTL, options and padding are delivered as they are, without the padding")
     func oddPackets() async throws {
         try await withTwoHosts { hosts in
-            let receiver = try AdvertSocket(opening: .ipv4, interface: "va", index: try index(of: "va"))
+            let receiver = try memberSocket(.ipv4, interface: "va", index: try index(of: "va"))
             let payload = try advert(.ipv4, from: try ip("10.9.0.2"))
             let mac = MACAddress(2, 0, 0, 0, 0, 0xB)
             try hosts.onB {
@@ -147,10 +154,10 @@ struct AdvertSocketTests {
     @Test("A hop limit below 255 is seen as such in IPv6")
     func hopLimit() async throws {
         try await withTwoHosts { hosts in
-            let receiver = try AdvertSocket(opening: .ipv6, interface: "va", index: try index(of: "va"))
+            let receiver = try memberSocket(.ipv6, interface: "va", index: try index(of: "va"))
             try hosts.onB {
                 let there = try index(of: "vb")
-                let sender = try AdvertSocket(opening: .ipv6, interface: "vb", index: there)
+                let sender = try memberSocket(.ipv6, interface: "vb", index: there)
                 var hops: Int32 = 64
                 let size = socklen_t(MemoryLayout<Int32>.size)
                 #expect(
@@ -169,10 +176,10 @@ struct AdvertSocketTests {
     func otherInterface(family: AddressFamily) async throws {
         try await withTwoHosts { hosts in
             try sh("ip link add vc type veth peer name vd; ip link set vc up; ip link set vd up")
-            let other = try AdvertSocket(opening: family, interface: "vc", index: try index(of: "vc"))
-            let own = try AdvertSocket(opening: family, interface: "va", index: try index(of: "va"))
+            let other = try memberSocket(family, interface: "vc", index: try index(of: "vc"))
+            let own = try memberSocket(family, interface: "va", index: try index(of: "va"))
             try hosts.onB {
-                let sender = try AdvertSocket(opening: family, interface: "vb", index: try index(of: "vb"))
+                let sender = try memberSocket(family, interface: "vb", index: try index(of: "vb"))
                 let source = try ip(family == .ipv4 ? "10.9.0.2" : "fe80::b")
                 try sender.send(try advert(family, from: source), from: source, to: .vrrpGroup(family))
             }
@@ -186,7 +193,7 @@ struct AdvertSocketTests {
         try await withTwoHosts { _ in
             let source = try ip("10.9.0.1")
             let payload = try advert(.ipv4, from: source)
-            let socket = try AdvertSocket(opening: .ipv4, interface: "va", index: try index(of: "va"))
+            let socket = try memberSocket(.ipv4, interface: "va", index: try index(of: "va"))
             func code(from source: IPAddress) -> Int32 {
                 do throws(SystemError) {
                     try socket.send(payload, from: source, to: .vrrpGroup(.ipv4))
@@ -219,7 +226,7 @@ struct AdvertSocketTests {
         try await withTwoHosts { _ in
             let source = try ip("fe80::a")
             let payload = try advert(.ipv6, from: source)
-            let socket = try AdvertSocket(opening: .ipv6, interface: "va", index: try index(of: "va"))
+            let socket = try memberSocket(.ipv6, interface: "va", index: try index(of: "va"))
             func code(from source: IPAddress) -> Int32 {
                 do throws(SystemError) {
                     try socket.send(payload, from: source, to: .vrrpGroup(.ipv6))
@@ -241,10 +248,10 @@ struct AdvertSocketTests {
     @Test("A socket goes on after its interface was down, with its group membership")
     func downAndUp() async throws {
         try await withTwoHosts { hosts in
-            let receiver = try AdvertSocket(opening: .ipv4, interface: "va", index: try index(of: "va"))
+            let receiver = try memberSocket(.ipv4, interface: "va", index: try index(of: "va"))
             try sh("ip link set va down; ip link set va up")
             try hosts.onB {
-                let sender = try AdvertSocket(opening: .ipv4, interface: "vb", index: try index(of: "vb"))
+                let sender = try memberSocket(.ipv4, interface: "vb", index: try index(of: "vb"))
                 let source = try ip("10.9.0.2")
                 let requests = try NetlinkRequests()
                 try waitForCarrier("vb", requests)
@@ -262,11 +269,11 @@ struct AdvertSocketTests {
             let here = try index(of: "va")
             let kept: Descriptor
             do {
-                let first = try AdvertSocket(opening: .ipv4, interface: "va", index: here)
+                let first = try memberSocket(.ipv4, interface: "va", index: here)
                 kept = try first.duplicate()
             }
             try hosts.onB {
-                let sender = try AdvertSocket(opening: .ipv4, interface: "vb", index: try index(of: "vb"))
+                let sender = try memberSocket(.ipv4, interface: "vb", index: try index(of: "vb"))
                 let source = try ip("10.9.0.2")
                 try sender.send(try advert(.ipv4, from: source), from: source, to: .vrrpGroup(.ipv4))
             }
@@ -282,7 +289,7 @@ struct AdvertSocketTests {
         try await withTwoHosts { hosts in
             let source = try ip("10.9.0.1")
             let payload = try advert(.ipv4, from: source)
-            let socket = try AdvertSocket(opening: .ipv4, interface: "va", index: try index(of: "va"))
+            let socket = try memberSocket(.ipv4, interface: "va", index: try index(of: "va"))
             // A unicast advert to a host that has no socket for the protocol is answered with "protocol unreachable".
             try socket.send(payload, from: source, to: try ip("10.9.0.2"))
             #expect(isReadable(socket.number))

@@ -240,6 +240,13 @@ struct AnswerTests {
                         router: "database", peer: "192.0.2.3", kind: "equal-priority", ownValue: "100",
                         peerValue: "100",
                         text: PeerDifference.equalPriority(100).sentence, at: Timestamp(milliseconds: 1500))))
+        let dropped = AgentEvent.dropped(router: nil, reason: .truncated, source: peer, count: 2, at: 1_500_000_000)
+        #expect(
+            EventDocument(dropped)
+                == .dropped(
+                    DroppedDocument(
+                        router: nil, reason: "drop-truncated", counter: "packet-length-errors", source: "192.0.2.3",
+                        count: 2, at: Timestamp(milliseconds: 1500))))
         let unsteady = AgentEvent.unsteady(
             router: "database", transitions: 7, within: .seconds(60), text: "text", at: 1_500_000_000)
         #expect(

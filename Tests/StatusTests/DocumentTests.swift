@@ -64,6 +64,15 @@ struct DocumentTests {
                 == #"{"at":"2026-11-21T03:00:00.000Z","router":"database","text":"t","transitions":7,"type":"unsteady","#
                 + #""within-s":60}"#)
         #expect(try decodeJSON(EventDocument.self, from: Array(unsteadyText.utf8)) == unsteady)
+        let dropped = EventDocument.dropped(
+            DroppedDocument(
+                router: nil, reason: "drop-ttl", counter: "ip-ttl-errors", source: "192.0.2.3", count: 3, at: at))
+        let droppedText = String(decoding: try jsonText(dropped), as: UTF8.self)
+        #expect(
+            droppedText
+                == #"{"at":"2026-11-21T03:00:00.000Z","count":3,"counter":"ip-ttl-errors","reason":"drop-ttl","#
+                + #""router":null,"source":"192.0.2.3","type":"packet-dropped"}"#)
+        #expect(try decodeJSON(EventDocument.self, from: Array(droppedText.utf8)) == dropped)
         #expect(String(decoding: try jsonText(EventDocument.alive), as: UTF8.self) == #"{"type":"alive"}"#)
         #expect(try decodeJSON(EventDocument.self, from: Array(#"{"type":"alive"}"#.utf8)) == .alive)
     }

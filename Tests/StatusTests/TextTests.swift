@@ -111,6 +111,11 @@ struct TextTests {
                 == "2026-11-21T03:00:00.000Z  database  192.0.2.3 DIFFERS  version: it differs")
         let unsteady = UnsteadyDocument(router: "database", transitions: 7, withinS: 60, text: "it flaps", at: at)
         #expect(eventText(.unsteady(unsteady)) == "2026-11-21T03:00:00.000Z  database  UNSTEADY  it flaps")
+        let dropped = DroppedDocument(
+            router: "database", reason: "drop-ttl", counter: "ip-ttl-errors", source: "192.0.2.3", count: 3, at: at)
+        #expect(
+            eventText(.dropped(dropped))
+                == "2026-11-21T03:00:00.000Z  database  DROPPED 3  drop-ttl from 192.0.2.3")
         #expect(eventText(.alive) == nil)
         #expect(
             presentText(sampleRouter(), asOf: time("2026-11-21T05:03:03.500Z"))

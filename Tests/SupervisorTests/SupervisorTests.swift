@@ -72,16 +72,23 @@ func snapshot(_ router: UInt32, _ state: StateName) -> RouterSnapshot {
         }
         engine.send(.notice(.peerDiffers(RouterID(2), peer: peer, what: .version(own: .v3, peer: 2))))
         engine.send(.notice(.unsteady(RouterID(1), transitions: 7, within: .seconds(60))))
+        engine.send(.notice(.dropped(nil, interface: 2, reason: .ttl, source: peer, count: 5)))
+        engine.send(.notice(.dropped(RouterID(2), interface: 2, reason: .truncated, source: peer, count: 1)))
         engine.send(.notice(.resynchronised))
-        #expect(eventually { heard.value.count == 4 })
+        #expect(eventually { heard.value.count == 6 })
         let kinds = heard.value.map { event in
             switch event {
             case .peerDiffers(let router, peer, let what, _): "\(router) \(what.word)"
             case .unsteady(let router, let transitions, _, _, _): "\(router) \(transitions)"
-            case .peerDiffers, .transition: "?"
+            case .dropped(let router, let reason, peer, let count, _): "\(router ?? "nobody") \(reason.name) \(count)"
+            case .peerDiffers, .dropped, .transition: "?"
             }
         }
-        #expect(kinds == ["web equal-priority", "calm equal-priority", "calm version", "web 7"])
+        #expect(
+            kinds == [
+                "web equal-priority", "calm equal-priority", "calm version", "web 7", "nobody drop-ttl 5",
+                "calm drop-truncated 1",
+            ])
         #expect(eventually { agent.mirror.netlinkResyncs == 1 })
         let values = "own-value=100 peer-value=100"
         #expect(eventually { agent.logged("<4>event=peer-differs router=web", values).count == 1 })

@@ -45,17 +45,17 @@ def joins(capture, group):
 def test_failover_among_peers_without_any_multicast(lab, family, is_global):
     captures = {name: Capture(lab[name], expression=EVERYTHING) for name in ("a", "b")}
     a, b = pair(lab, family, is_global)
-    follows(lab, family.vip(), lab["a"])
+    follows(lab, family.vip(), "a")
     lab.cut("a")
     b.wait_state("master")
-    follows(lab, family.vip(), lab["b"])
+    follows(lab, family.vip(), "b")
     lab.heal()
     b.wait_state("backup")
     assert one_holder(lab, family.vip()) == "a"
-    follows(lab, family.vip(), lab["a"])
+    follows(lab, family.vip(), "a")
     a.stop()
     b.wait_state("master")
-    follows(lab, family.vip(), lab["b"])
+    follows(lab, family.vip(), "b")
     hosts = {address(lab[name], family, is_global) for name in ("a", "b")}
     for name, capture in captures.items():
         adverts = capture.adverts()
