@@ -94,3 +94,17 @@ def test_a_version_2_master_is_waited_for_by_its_own_rate(lab):
     peer.send()
     wait_until(lambda: a.statistic("version-2-twins") == 1, 5, "the twin is counted")
     assert a.router()["master-down-interval"] < 100, "and teaches nothing"
+
+
+def test_a_migration_needs_no_transition(lab):
+    """3 to both and back by reloads: the master stays, and version 2 comes and goes."""
+    a = Agent(lab["a"], {"database": database(IPV4)}).start()
+    a.wait_state("master")
+    moves = a.events()
+    for version in ("both", 3):
+        a.change(version=version)
+        a.reload()
+        capture = Capture(lab["client"])
+        wait_until(lambda: len(capture.adverts()) >= 6, 5, "adverts go on")
+        assert {advert.version for advert in capture.adverts()} == ({2, 3} if version == "both" else {3})
+    assert not moves.transitions() and a.state() == "master"
