@@ -174,10 +174,13 @@ class Capture:
 
 
 class Peer:
-    """A scripted VRRP router: sends what it is told from `host`, at once or every `interval` centiseconds until stopped."""
+    """A scripted VRRP router: sends what it is told from `host`, at once or every `interval` centiseconds until stopped. It sends to the group, or
+    to one address `to`."""
 
-    def __init__(self, host, family: Family, vrid=51, priority=200, addresses=None, interval=20, **options):
+    def __init__(self, host, family: Family, vrid=51, priority=200, addresses=None, interval=20, to=None, **options):
         self.host, self.family, self.vrid, self.priority, self.interval = host, family, vrid, priority, interval
+        self.to = to or family.group()
+        self.source = host.address(family) if to and family.ipv6 and not to.startswith("fe80") else host.source(family)
         link_local = [f"fe80::5e:{vrid:x}"] if family.ipv6 else []
         self.addresses = addresses or link_local + [family.vip()]
         self.options = options
@@ -191,7 +194,7 @@ class Peer:
         if self.family.ipv6:
             link = socket.socket(socket.AF_INET6, socket.SOCK_RAW, VRRP)
             link.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
-            link.bind((self.host.link_local, 0, 0, index))
+            link.bind((self.source, 0, 0, index))
         else:
             link = socket.socket(socket.AF_INET, socket.SOCK_RAW, VRRP)
             link.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
@@ -202,15 +205,17 @@ class Peer:
         values = {"vrid": self.vrid, "priority": self.priority, "addresses": self.addresses, "interval": self.interval}
         values.update(self.options)
         values.update(changes)
-        return build_advert(self.host.source(self.family), self.family.group(), **values)
+        return build_advert(self.source, self.to, **values)
 
     def send(self, octets=None, **changes):
         """Sends one advert; `changes` replace its fields, `octets` replaces it whole."""
         if self.family.ipv6:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, self.ttl)
+            for option in (socket.IPV6_MULTICAST_HOPS, socket.IPV6_UNICAST_HOPS):
+                self.socket.setsockopt(socket.IPPROTO_IPV6, option, self.ttl)
         else:
-            self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, self.ttl)
-        self.socket.sendto(octets or self.message(**changes), (self.family.group(), 0))
+            for option in (socket.IP_MULTICAST_TTL, socket.IP_TTL):
+                self.socket.setsockopt(socket.IPPROTO_IP, option, self.ttl)
+        self.socket.sendto(octets or self.message(**changes), (self.to, 0))
 
     def start(self):
         """Advertises until `stop`."""

@@ -48,7 +48,7 @@ extension Problems {
     }
 
     /// Why no host may answer for this address; nil if one may.
-    private static func reasonNotToServe(_ address: InterfaceAddress) -> String? {
+    static func reasonNotToServe(_ address: InterfaceAddress) -> String? {
         let length = Int(address.prefixLength)
         if length == 0 { return "prefix 0 would make every address of the world a neighbour" }
         switch address.address {

@@ -129,6 +129,8 @@ package struct Configuration: Hashable, Sendable {
     /// In the order of the files.
     package var checks: [CheckConfiguration]
     package var routers: [RouterConfiguration]
+    /// What is allowed and may still not be meant, in the order of the files.
+    package var warnings: [ConfigurationWarning] = []
 
     package init(
         statusSocket: StatusSocket = StatusSocket(), stateDirectory: String = "/var/lib/vipd",

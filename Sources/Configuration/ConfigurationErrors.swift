@@ -34,6 +34,28 @@ package struct ConfigurationErrors: Error, Hashable, Sendable, CustomStringConve
     package var description: String { errors.map(\.description).joined(separator: "\n") }
 }
 
+/// Something that is allowed, and where; it keeps nothing from being put in force.
+package struct ConfigurationWarning: Hashable, Sendable, CustomStringConvertible {
+    /// The file as it was named by the caller; a piece of `conf.d` by its path beside it.
+    package var file: String
+    /// From 1.
+    package var line: Int
+    /// From 1, in characters.
+    package var column: Int
+    /// One sentence: what may go wrong, and what to do.
+    package var message: String
+
+    package init(file: String, line: Int, column: Int, message: String) {
+        self.file = file
+        self.line = line
+        self.column = column
+        self.message = message
+    }
+
+    /// `file:line:column: warning: message`, as compilers write it.
+    package var description: String { "\(file):\(line):\(column): warning: \(message)" }
+}
+
 /// A place in one of the files that are read together. Sorts in the order of reading.
 struct Place: Hashable, Comparable {
     /// Index into the names of the files.
@@ -59,6 +81,7 @@ struct Problems {
 
     private let names: [String]
     private var found: [(place: Place, message: String)] = []
+    private var doubts: [(place: Place, message: String)] = []
 
     init(files names: [String]) { self.names = names }
 
@@ -67,6 +90,15 @@ struct Problems {
     var count: Int { found.count }
 
     mutating func add(_ place: Place, _ message: String) { found.append((place, message)) }
+
+    mutating func warn(_ place: Place, _ message: String) { doubts.append((place, message)) }
+
+    /// The warnings in order.
+    var warnings: [ConfigurationWarning] {
+        doubts.sorted { ($0.place, $0.message) < ($1.place, $1.message) }.map { place, message in
+            ConfigurationWarning(file: names[place.file], line: place.line, column: place.column, message: message)
+        }
+    }
 
     /// How an error at `place` speaks of an earlier one: by line in the same file, else with the file's name.
     func reference(to earlier: Place, from place: Place) -> String {

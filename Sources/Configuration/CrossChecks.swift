@@ -10,6 +10,7 @@ extension Problems {
     mutating func crossCheck(_ routers: [RouterDraft], _ checks: [CheckDraft], isComplete: Bool) {
         checkIdentities(routers)
         checkAddresses(routers)
+        checkPeers(routers)
         var used: Set<String> = []
         for router in routers {
             for use in router.checks {
@@ -25,25 +26,60 @@ extension Problems {
         }
     }
 
-    /// VRID, interface and family are one election (RFC 9568 §6.1).
+    /// VRID, interface and family are one election (RFC 9568 §6.1), by multicast one at most. Among peers there may be
+    /// several, as long as each peer's adverts can only be for one of them.
     private mutating func checkIdentities(_ routers: [RouterDraft]) {
         struct Identity: Hashable {
             var interface: String
             var vrid: UInt8
             var family: AddressFamily
         }
-        var seen: [Identity: RouterDraft] = [:]
+        var seen: [Identity: [RouterDraft]] = [:]
         for router in routers {
             guard let interface = router.interface, let vrid = router.vrid, let family = router.family else { continue }
             let identity = Identity(interface: interface, vrid: vrid, family: family)
-            if let first = seen[identity] {
-                let line = reference(to: first.place, from: router.place)
+            for first in seen[identity] ?? [] { compare(router, first, vrid, interface) }
+            seen[identity, default: []].append(router)
+        }
+    }
+
+    private mutating func compare(_ router: RouterDraft, _ first: RouterDraft, _ vrid: UInt8, _ interface: String) {
+        if !first.isUnicast, !router.isUnicast {
+            let line = reference(to: first.place, from: router.place)
+            add(
+                router.place,
+                "virtual router '\(quotable(router.name))' has the same vrid \(vrid), interface \(quotable(interface)) and"
+                    + " family as '\(quotable(first.name))' on \(line)")
+            return
+        }
+        for peer in router.peers {
+            guard let other = first.peers.first(where: { $0.value.address == peer.value.address }) else { continue }
+            let line = reference(to: other.place, from: peer.place)
+            add(
+                peer.place,
+                "peer \(peer.value.address) is already one of virtual router '\(quotable(first.name))' on \(line), which has"
+                    + " the same vrid \(vrid), interface \(quotable(interface)) and family; its adverts could be for either"
+            )
+        }
+    }
+
+    /// A peer is a host; an address that hosts hand each other is none.
+    private mutating func checkPeers(_ routers: [RouterDraft]) {
+        for router in routers {
+            for peer in router.peers {
+                let ip = peer.value.address
+                let owner = routers.first { other in
+                    (!ip.isLinkLocal || other.interface == router.interface)
+                        && other.addresses.contains { $0.value.address == ip }
+                }
+                guard let owner, let address = owner.addresses.first(where: { $0.value.address == ip }) else {
+                    continue
+                }
+                let line = reference(to: address.place, from: peer.place)
                 add(
-                    router.place,
-                    "virtual router '\(quotable(router.name))' has the same vrid \(vrid), interface \(quotable(interface)) and family"
-                        + " as '\(quotable(first.name))' on \(line)")
-            } else {
-                seen[identity] = router
+                    peer.place,
+                    "peer \(ip) is a virtual address, of '\(quotable(owner.name))' on \(line); give the address that the"
+                        + " host itself has")
             }
         }
     }

@@ -37,10 +37,13 @@ enum RouterKey: String, FieldKey {
     case interface
     case vrid
     case version
+    case peers
     case priority
     case advertisementInterval = "advertisement-interval"
     case preempt
     case preemptDelay = "preempt-delay"
+    case startDelay = "start-delay"
+    case intervalLimit = "interval-limit"
     case addresses
     case linkLocal = "link-local"
     case checksum
@@ -52,6 +55,11 @@ enum RouterKey: String, FieldKey {
     case gateClaim = "gate-claim"
     case gateRelease = "gate-release"
     case hooks
+}
+
+enum PeerKey: String, FieldKey {
+    case address
+    case minimumTTL = "minimum-ttl"
 }
 
 enum AnnounceKey: String, FieldKey {
@@ -83,8 +91,8 @@ package enum KnownKeys {
     /// Every key, each once, in the order of the reference.
     package static let all: [String] = {
         let lists = [
-            TopKey.names, StatusSocketKey.names, CheckKey.names, RouterKey.names, AnnounceKey.names,
-            RouterCheckKey.names, CommandKey.names, HookKey.names,
+            TopKey.names, StatusSocketKey.names, CheckKey.names, RouterKey.names, PeerKey.names,
+            AnnounceKey.names, RouterCheckKey.names, CommandKey.names, HookKey.names,
         ]
         var result: [String] = []
         for name in lists.joined() where !result.contains(name) { result.append(name) }

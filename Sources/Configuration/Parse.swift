@@ -87,6 +87,7 @@ private struct Parser {
         configuration.checks = checks.compactMap(\.configuration)
         configuration.routers = routers.compactMap { $0.configuration(checks) }
         if let errors = problems.errors { throw errors }
+        configuration.warnings = problems.warnings
         return configuration
     }
 
@@ -154,11 +155,14 @@ extension RouterDraft {
     /// The finished value; nil if something is missing, which is reported then.
     fileprivate func configuration(_ known: [CheckDraft]) -> RouterConfiguration? {
         guard let interface, let vrid, let version, let priority, let interval, let preempt, let preemptDelay,
-            let checksum, let strictFirstAddress, let announcements, !addresses.isEmpty
+            let startDelay, let intervalLimit, let checksum, let strictFirstAddress, let announcements,
+            !addresses.isEmpty
         else { return nil }
         let election = VirtualRouterConfiguration(
-            interface: interface, vrid: vrid, version: version, priority: priority, advertisementInterval: interval,
-            preempt: preempt, preemptDelay: preemptDelay, addresses: addresses.map(\.value), checksum: checksum,
+            interface: interface, vrid: vrid, version: version.version, alsoVersion2: version.alsoVersion2,
+            priority: priority, advertisementInterval: interval, preempt: preempt, preemptDelay: preemptDelay,
+            startDelay: startDelay, intervalLimit: intervalLimit, peers: peers.map(\.value),
+            addresses: addresses.map(\.value), checksum: checksum,
             password: password, strictFirstAddress: strictFirstAddress, announcements: announcements, checks: [],
             gatesClaim: gateClaim != nil, gatesRelease: gateRelease != nil)
         let uses = checks.compactMap { use -> RouterCheck? in

@@ -11,17 +11,31 @@ struct CheckUse {
     var effect: Located<CheckEffect>?
 }
 
+/// Which versions a router speaks.
+enum SpokenVersion: Hashable {
+    case version3
+    case version2
+    /// Version 3, and version 2 beside it.
+    case both
+
+    var version: ProtocolVersion { self == .version2 ? .v2 : .v3 }
+    var alsoVersion2: Bool { self == .both }
+}
+
 /// A virtual router as it was read. Parts that were wrong are nil or missing; they are reported.
 struct RouterDraft {
     var name: String
     var place: Place
     var interface: String?
     var vrid: UInt8?
-    var version: ProtocolVersion?
+    var version: SpokenVersion?
     var priority: UInt8?
     var interval: Duration?
     var preempt: Bool?
     var preemptDelay: Duration?
+    var startDelay: Duration?
+    var intervalLimit: UInt16?
+    var peers: [Located<UnicastPeer>] = []
     /// In the order of the advert.
     var addresses: [Located<InterfaceAddress>] = []
     var checksum: ChecksumPolicy?
@@ -32,6 +46,9 @@ struct RouterDraft {
     var gateClaim: CommandLine?
     var gateRelease: CommandLine?
     var hooks = Hooks()
+
+    /// `peers` was written, whatever is in it.
+    var isUnicast = false
 
     var family: AddressFamily? { addresses.first?.value.address.family }
 }
@@ -47,7 +64,9 @@ extension Problems {
         else { return draft }
         identity(fields, &draft)
         addresses(fields, &draft)
+        peers(fields, &draft)
         election(fields, &draft)
+        patience(fields, &draft)
         versionDetails(fields, &draft)
         draft.announcements = announcements(fields, family: draft.family ?? .ipv4)
         draft.checks = checkUses(fields)
@@ -64,7 +83,9 @@ extension Problems {
             draft.vrid = integer(node, "vrid", in: 1...255).map(UInt8.init)
         }
         draft.version =
-            fields[.version].map { choice($0, "version", [("3", ProtocolVersion.v3), ("2", .v2)]) } ?? .v3
+            fields[.version].map { node in
+                choice(node, "version", [("3", SpokenVersion.version3), ("2", .version2), ("both", .both)])
+            } ?? .version3
         draft.priority = fields[.priority].map { priority($0) } ?? 100
     }
 
@@ -110,7 +131,7 @@ extension Problems {
         draft.addresses = completed(
             written, vrid: draft.vrid, linkLocal: fields[.linkLocal], addressesPlace: fields.place(of: .addresses))
         checkCount(draft.addresses, written: written.count, at: fields.place(of: .addresses))
-        if draft.version == .v2, family == .ipv6 {
+        if let version = draft.version, version != .version3, family == .ipv6 {
             add(
                 fields[.version]?.place ?? fields.place,
                 "version 2 has no IPv6 (RFC 3768); leave 'version' out, or give IPv4 addresses")
@@ -136,13 +157,13 @@ extension Problems {
         }
     }
 
-    private mutating func interval(_ fields: Fields<RouterKey>, version: ProtocolVersion?) -> Duration? {
+    private mutating func interval(_ fields: Fields<RouterKey>, version: SpokenVersion?) -> Duration? {
         let what = "advertisement-interval"
         guard let node = fields[.advertisementInterval] else {
             return fields.has(.advertisementInterval) ? nil : .seconds(1)
         }
         switch version {
-        case .v2:
+        case .version2:
             let hint = " in whole seconds (version 2 counts seconds; version 3 goes down to 10ms)"
             guard let interval = duration(node, what, in: .seconds(1) ... .seconds(255), alternative: hint) else {
                 return nil
@@ -152,7 +173,7 @@ extension Problems {
                 return nil
             }
             return interval
-        case .v3, nil:
+        case .version3, .both, nil:
             let hint = " in steps of 10ms"
             let range: ClosedRange<Duration> = .milliseconds(10) ... .milliseconds(40950)
             guard let interval = duration(node, what, in: range, alternative: hint) else { return nil }
@@ -170,7 +191,7 @@ extension Problems {
             draft.checksum = choice(
                 node, "checksum",
                 [("auto", ChecksumPolicy.automatic), ("message", .message), ("pseudo-header", .pseudoHeader)])
-            if draft.version == .v2 {
+            if draft.version == .version2 {
                 add(node.place, "checksum is for version 3 over IPv4; version 2 has one form only")
             } else if draft.family == .ipv6 {
                 add(node.place, "checksum is for version 3 over IPv4; IPv6 always has the pseudo-header")
@@ -190,10 +211,10 @@ extension Problems {
         }
     }
 
-    private mutating func password(_ node: Node, version: ProtocolVersion?) -> [UInt8]? {
+    private mutating func password(_ node: Node, version: SpokenVersion?) -> [UInt8]? {
         let allowed = "1 to 8 printable ASCII characters"
         guard let text = text(node, "password", allowed: allowed) else { return nil }
-        if version == .v3 {
+        if version == .version3 {
             add(
                 node.place,
                 "password is for version 2; version 3 has no authentication (RFC 9568 section 9), so remove it")

@@ -47,6 +47,11 @@ package struct Counters: Hashable, Sendable {
 
     package init() { values = [UInt64](repeating: 0, count: Counter.allCases.count) }
 
+    /// Adds every value of `other`.
+    package mutating func add(_ other: Counters) {
+        for index in values.indices { values[index] &+= other.values[index] }
+    }
+
     package subscript(counter: Counter) -> UInt64 {
         get { values[Int(counter.rawValue)] }
         set { values[Int(counter.rawValue)] = newValue }

@@ -34,6 +34,9 @@ extension Node {
             return nil
         } catch {
             slots[index].router.counters[error.counter] += 1
+            if error == .ttl || error == .version || error == .checksum {
+                slots[index].router.lastProtocolError = error
+            }
             if origin.source == slots[index].rules.localAddress {
                 slots[index].router.counters[.ownAdvertsHeard] += 1
             }

@@ -217,7 +217,12 @@ package struct Node: Hashable, Sendable {
         if checks.expire(at: now) { refreshAll(now, &actions) }
         due.removeAll(keepingCapacity: true)
         deadlines.due(at: now, into: &due)
-        for index in due { send(.deadline, to: index, now, &actions) }
+        for index in due {
+            if let deadline = slots[index].router.deadline {
+                slots[index].router.timerLateMax = max(slots[index].router.timerLateMax, now - deadline)
+            }
+            send(.deadline, to: index, now, &actions)
+        }
     }
 
     // MARK: - Reading

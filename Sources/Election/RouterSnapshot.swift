@@ -29,6 +29,14 @@ package struct RouterSnapshot: Hashable, Sendable {
     package var held: [InterfaceAddress]
     package var lastTransition: Transition?
     package var counters: Counters
+    /// When these began to count, boot time in nanoseconds.
+    package var countingSince: Int64
+    /// When it last began to take part in the election, boot time in nanoseconds; 0 while it does not.
+    package var upSince: Int64
+    /// Of hop limit, version and checksum the last error that was heard.
+    package var lastProtocolError: DropReason?
+    /// By how much a deadline was served too late at most, since the counters began.
+    package var timerLateMax: Duration
     /// What peers are configured with that differs from us; times are boot time.
     package var differences: [HeardDifference]
 
@@ -51,6 +59,10 @@ package struct RouterSnapshot: Hashable, Sendable {
         held = []
         lastTransition = nil
         counters = Counters()
+        countingSince = 0
+        upSince = 0
+        lastProtocolError = nil
+        timerLateMax = .zero
         differences = []
     }
 }

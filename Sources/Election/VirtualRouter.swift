@@ -69,6 +69,10 @@ package struct VirtualRouter: Hashable, Sendable {
     package internal(set) var standing = Standing()
     package internal(set) var counters = Counters()
     package internal(set) var lastTransition: Transition?
+    /// Of the errors that RFC 6527 calls protocol errors (hop limit, version, checksum) the last one that was heard.
+    package internal(set) var lastProtocolError: DropReason?
+    /// By how much a deadline was served too late at most.
+    package internal(set) var timerLateMax = Duration.zero
     var state = State.initialize
     var pause: Pause?
     var pauseLength = Duration.seconds(1)
@@ -101,6 +105,8 @@ package struct VirtualRouter: Hashable, Sendable {
     package mutating func restore(_ snapshot: RouterSnapshot) {
         counters = snapshot.counters
         lastTransition = snapshot.lastTransition
+        lastProtocolError = snapshot.lastProtocolError
+        timerLateMax = snapshot.timerLateMax
         resumes = snapshot.state
     }
 

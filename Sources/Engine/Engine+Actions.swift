@@ -35,7 +35,7 @@ extension Engine {
         case .cancelGate(let sequence):
             reporter.send(.gateCancelled(id, sequence: sequence))
         case .transition(let transition):
-            if transition.cause != .resumed { records[id]?.stateSince = Clock.boottime() }
+            records[id]?.note(transition)
             // The snapshot first: whoever acts on the transition finds the new state in the mirror.
             if let snapshot = snapshot(of: id) { reporter.send(.snapshot(snapshot)) }
             reporter.send(.transition(id, transition))

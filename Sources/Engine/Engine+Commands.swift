@@ -70,7 +70,11 @@ extension Engine {
         // A new virtual address may have been the source of somebody's adverts, so every interface is looked at again.
         refreshFacts(of: configuration.interface)
         let snapshot = old == nil ? resumable.removeValue(forKey: id) : nil
-        if let snapshot { records[id]?.stateSince = snapshot.since }
+        if let snapshot {
+            records[id]?.stateSince = snapshot.since
+            records[id]?.upSince = snapshot.upSince
+            records[id]?.countingSince = snapshot.countingSince
+        }
         // A master that is to be disabled goes on first and is disabled then, behind its release gate and with a resignation,
         // as if no engine had died.
         let asMaster = isFresh(snapshot, configuration)

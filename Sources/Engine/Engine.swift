@@ -14,6 +14,10 @@ struct RouterRecord {
     var advertised: [IPAddress]
     /// Boot time in nanoseconds.
     var stateSince: Int64
+    /// When it last began to take part in the election, boot time in nanoseconds; 0 while it does not.
+    var upSince: Int64 = 0
+    /// When its counters began, boot time in nanoseconds.
+    var countingSince: Int64
     /// The interface that the addresses were last put on. Names and indexes of interfaces change hands; what is to be taken
     /// off is there and nowhere else.
     var claimedOn: UInt32?
@@ -25,6 +29,21 @@ struct RouterRecord {
         self.configuration = configuration
         advertised = configuration.addresses.map(\.address)
         stateSince = Clock.boottime()
+        countingSince = stateSince
+    }
+}
+
+extension RouterRecord {
+    /// Keeps since when this state lasts; a resumption only goes on with it.
+    mutating func note(_ transition: Transition) {
+        guard transition.cause != .resumed else { return }
+        let now = Clock.boottime()
+        stateSince = now
+        switch (transition.from, transition.to) {
+        case (_, .initialize), (_, .fault), (_, .disabled): upSince = 0
+        case (.initialize, _), (.fault, _), (.disabled, _): upSince = now
+        case (.backup, _), (.master, _): break
+        }
     }
 }
 
@@ -338,6 +357,10 @@ package final class Engine {
         }
         snapshot.lastTransition = router.lastTransition
         snapshot.counters = router.counters
+        snapshot.countingSince = record.countingSince
+        snapshot.upSince = record.upSince
+        snapshot.lastProtocolError = router.lastProtocolError
+        snapshot.timerLateMax = router.timerLateMax
         snapshot.differences = node.differences(of: id, at: now).map { $0.shifted(by: .nanoseconds(offset)) }
         return snapshot
     }

@@ -83,6 +83,12 @@ extension HeardDifference {
 }
 
 extension Reader {
+    mutating func dropReason() throws(MessageError) -> DropReason {
+        let number = try byte()
+        guard let reason = DropReason(rawValue: number) else { throw .unknown(number) }
+        return reason
+    }
+
     mutating func protocolVersion() throws(MessageError) -> ProtocolVersion {
         let number = try byte()
         guard let version = ProtocolVersion(rawValue: number) else { throw .unknown(number) }

@@ -90,6 +90,10 @@ extension RouterSnapshot {
         writer.write(list: held) { $0.write($1) }
         writer.write(lastTransition) { $1.write(to: &$0) }
         counters.write(to: &writer)
+        writer.write(countingSince)
+        writer.write(upSince)
+        writer.write(lastProtocolError) { $0.write($1.rawValue) }
+        writer.write(timerLateMax)
         writer.write(list: differences) { $1.write(to: &$0) }
     }
 
@@ -112,6 +116,10 @@ extension RouterSnapshot {
         held = try reader.list { reader throws(MessageError) in try reader.interfaceAddress() }
         lastTransition = try reader.optional { reader throws(MessageError) in try Transition(from: &reader) }
         counters = try Counters(from: &reader)
+        countingSince = try reader.integer(Int64.self)
+        upSince = try reader.integer(Int64.self)
+        lastProtocolError = try reader.optional { reader throws(MessageError) in try reader.dropReason() }
+        timerLateMax = try reader.duration()
         differences = try reader.list { reader throws(MessageError) in try HeardDifference(from: &reader) }
     }
 }

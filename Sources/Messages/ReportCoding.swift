@@ -146,8 +146,7 @@ extension Notice {
         case 1:
             let router = try reader.optional { reader throws(MessageError) in try reader.router() }
             let interface = try reader.integer(UInt32.self)
-            let number = try reader.byte()
-            guard let reason = DropReason(rawValue: number) else { throw .unknown(number) }
+            let reason = try reader.dropReason()
             let source = try reader.optional { reader throws(MessageError) in try reader.address() }
             self = .dropped(
                 router, interface: interface, reason: reason, source: source, count: try reader.integer(UInt32.self))

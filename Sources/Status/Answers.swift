@@ -5,6 +5,13 @@
 package enum EventDocument: Hashable, Sendable {
     /// `{"type":"transition", …}`: a virtual router changed its state.
     case transition(TransitionDocument)
+    /// `{"type":"difference", …}`: a peer is configured otherwise; told when it is new or changed, and every 10 minutes
+    /// while it lasts.
+    case difference(DifferenceDocument)
+    /// `{"type":"unsteady", …}`: a virtual router came to and went from master too often.
+    case unsteady(UnsteadyDocument)
+    /// `{"type":"packet-dropped", …}`: packets were not believed; one event for each reason in 10 s at most.
+    case dropped(DroppedDocument)
     /// `{"type":"alive"}`: every 5 s, so that both ends notice when the other is gone.
     case alive
 }
@@ -38,6 +45,93 @@ package struct TransitionDocument: Hashable, Sendable, Codable {
     }
 }
 
+/// A difference of a peer as an event; the keys are those of `DifferenceStatus`, with `router` and `at`.
+package struct DifferenceDocument: Hashable, Sendable, Codable {
+    /// `router`: the name of the virtual router that heard it.
+    package var router: String
+    /// `peer`: the source of its adverts.
+    package var peer: String
+    /// `kind`: its word, `interval`.
+    package var kind: String
+    /// `own-value` and `peer-value`: the two that differ; null where there are none.
+    @OrNull package var ownValue: String?
+    @OrNull package var peerValue: String?
+    /// `text`: the sentence.
+    package var text: String
+    /// `at`: when.
+    package var at: Timestamp
+
+    private enum CodingKeys: String, CodingKey {
+        case router, peer, kind, text, at
+        case ownValue = "own-value"
+        case peerValue = "peer-value"
+    }
+
+    package init(
+        router: String, peer: String, kind: String, ownValue: String?, peerValue: String?, text: String, at: Timestamp
+    ) {
+        self.router = router
+        self.peer = peer
+        self.kind = kind
+        _ownValue = OrNull(wrappedValue: ownValue)
+        _peerValue = OrNull(wrappedValue: peerValue)
+        self.text = text
+        self.at = at
+    }
+}
+
+/// Too many changes from and to master as an event.
+package struct UnsteadyDocument: Hashable, Sendable, Codable {
+    /// `router`: its name.
+    package var router: String
+    /// `transitions`: from or to master.
+    package var transitions: UInt32
+    /// `within-s`: in so many seconds.
+    package var withinS: Int64
+    /// `text`: the sentence.
+    package var text: String
+    /// `at`: when.
+    package var at: Timestamp
+
+    private enum CodingKeys: String, CodingKey {
+        case router, transitions, text, at
+        case withinS = "within-s"
+    }
+
+    package init(router: String, transitions: UInt32, withinS: Int64, text: String, at: Timestamp) {
+        self.router = router
+        self.transitions = transitions
+        self.withinS = withinS
+        self.text = text
+        self.at = at
+    }
+}
+
+/// Packets that were dropped, as an event; it stands for the protocol errors of RFC 6527 and RFC 8347 (checklist ST-05).
+package struct DroppedDocument: Hashable, Sendable, Codable {
+    /// `router`: whose VRID they have; null when nobody here has it.
+    @OrNull package var router: String?
+    /// `reason`: its word, `drop-ttl`.
+    package var reason: String
+    /// `counter`: the name of the counter that they moved.
+    package var counter: String
+    /// `source`: of the last one; null when it is not known.
+    @OrNull package var source: String?
+    /// `count`: since the last event of this reason.
+    package var count: UInt32
+    /// `at`: when.
+    package var at: Timestamp
+
+    package init(router: String?, reason: String, counter: String, source: String?, count: UInt32, at: Timestamp) {
+        _router = OrNull(wrappedValue: router)
+        self.reason = reason
+        self.counter = counter
+        _source = OrNull(wrappedValue: source)
+        self.count = count
+        self.at = at
+    }
+}
+
 extension EventDocument: Codable {
     private enum TypeKey: String, CodingKey { case type }
 
@@ -45,6 +139,9 @@ extension EventDocument: Codable {
         let container = try decoder.container(keyedBy: TypeKey.self)
         switch try container.decode(String.self, forKey: .type) {
         case "transition": self = .transition(try TransitionDocument(from: decoder))
+        case "difference": self = .difference(try DifferenceDocument(from: decoder))
+        case "unsteady": self = .unsteady(try UnsteadyDocument(from: decoder))
+        case "packet-dropped": self = .dropped(try DroppedDocument(from: decoder))
         case "alive": self = .alive
         case let other:
             throw DecodingError.dataCorruptedError(
@@ -58,6 +155,15 @@ extension EventDocument: Codable {
         case .transition(let transition):
             try container.encode("transition", forKey: .type)
             try transition.encode(to: encoder)
+        case .difference(let difference):
+            try container.encode("difference", forKey: .type)
+            try difference.encode(to: encoder)
+        case .unsteady(let unsteady):
+            try container.encode("unsteady", forKey: .type)
+            try unsteady.encode(to: encoder)
+        case .dropped(let dropped):
+            try container.encode("packet-dropped", forKey: .type)
+            try dropped.encode(to: encoder)
         case .alive:
             try container.encode("alive", forKey: .type)
         }

@@ -24,8 +24,8 @@ extension PeerDifference {
     package var sentence: String {
         switch self {
         case .interval(let own, let peer, let limit):
-            let obeyed = peer > limit ? "; only \(limit.spoken) are believed" : ""
-            return "it advertises every \(peer.spoken), here \(own.spoken) is configured\(obeyed)"
+            let obeyed = peer > limit ? "; only \(limit.exact) are believed" : ""
+            return "it advertises every \(peer.exact), here \(own.exact) is configured\(obeyed)"
         case .addresses(let own, let peer, let missing, let unexpected):
             var parts: [String] = []
             if let missing { parts.append("it lacks \(missing)") }
@@ -55,6 +55,25 @@ extension PeerDifference {
         }
     }
 
+    /// Our value and the peer's, where the difference has two.
+    package var values: (own: String, peer: String)? {
+        switch self {
+        case .interval(let own, let peer, _): (own.exact, peer.exact)
+        case .addresses(let own, let peer, let missing, let unexpected):
+            (
+                missing.map { "\(own) with \($0)" } ?? "\(own)", unexpected.map { "\(peer) with \($0)" } ?? "\(peer)"
+            )
+        case .version(let own, let peer): ("\(own.rawValue)", "\(peer)")
+        case .checksumForm(let own, let peer): (own.word, peer.word)
+        case .authentication(1, 1): ("a password", "another password")
+        case .authentication(let own, let peer): (Self.authenticationWords(own), Self.authenticationWords(peer))
+        case .bothOwner: ("255", "255")
+        case .ownerHears(let priority): ("255", "\(priority)")
+        case .equalPriority(let priority): ("\(priority)", "\(priority)")
+        case .ourAddress, .firstAddressNotLinkLocal: nil
+        }
+    }
+
     private static func authenticationWords(_ type: UInt8) -> String {
         switch type {
         case 0: "no authentication"
@@ -64,7 +83,27 @@ extension PeerDifference {
     }
 }
 
+extension Duration {
+    /// An interval with all its digits, which are hundredths of a second at the most: `100 ms`, `1 s`, `40.95 s`. Rounded ones
+    /// could look the same.
+    fileprivate var exact: String {
+        let milliseconds = nanoseconds / 1_000_000
+        guard milliseconds >= 1000 else { return "\(milliseconds) ms" }
+        var fraction = "\(milliseconds % 1000 + 1000)".dropFirst()
+        while fraction.last == "0" { fraction.removeLast() }
+        return fraction.isEmpty ? "\(milliseconds / 1000) s" : "\(milliseconds / 1000).\(fraction) s"
+    }
+}
+
 extension ChecksumForm {
+    /// As the configuration spells it.
+    fileprivate var word: String {
+        switch self {
+        case .message: "message"
+        case .pseudoHeader: "pseudo-header"
+        }
+    }
+
     fileprivate var phrase: String {
         switch self {
         case .message: "over the message alone (RFC 9568)"

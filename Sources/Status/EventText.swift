@@ -6,6 +6,13 @@ package func eventText(_ event: EventDocument) -> String? {
     case .transition(let move):
         "\(move.at)  \(move.router)  \(move.from.rawValue) -> \(move.to.rawValue)  priority \(move.priority)  "
             + "\(move.cause): \(move.text)"
+    case .difference(let difference):
+        "\(difference.at)  \(difference.router)  \(difference.peer) DIFFERS  \(difference.kind): \(difference.text)"
+    case .unsteady(let unsteady):
+        "\(unsteady.at)  \(unsteady.router)  UNSTEADY  \(unsteady.text)"
+    case .dropped(let dropped):
+        "\(dropped.at)  \(dropped.router ?? "-")  DROPPED \(dropped.count)  \(dropped.reason)"
+            + (dropped.source.map { " from \($0)" } ?? "")
     case .alive: nil
     }
 }

@@ -1,5 +1,6 @@
-// The status document: everything that `GET /v1/status` says, typed and documented in this one place. The server encodes
-// it, the command line decodes it, scripts read it with jq. It holds words and numbers only; it decides nothing.
+// The status document: everything that `GET /v1/status` says, typed and documented here and, for one virtual router, in
+// RouterStatus.swift. The server encodes it, the command line decodes it, scripts read it with jq. It holds words and numbers
+// only; it decides nothing.
 //
 // Names are the YANG leaf of RFC 8347 where there is one, else the project's word, always kebab-case. A key that has no
 // value is there with `null`, so that a reader never has to tell "absent" from "misspelt". Times are RFC 3339 in UTC with
@@ -19,18 +20,22 @@ package struct StatusDocument: Hashable, Sendable, Codable {
     package var engine: EngineStatus
     /// `as-of`: when the answer was made; ages are relative to it.
     package var asOf: Timestamp
+    /// `statistics`: errors of the whole agent.
+    package var statistics: GlobalStatistics
     /// `virtual-routers`: in the order of the configuration.
     package var virtualRouters: [RouterStatus]
+    /// `interfaces`: that virtual routers use, in the order of the configuration.
+    package var interfaces: [InterfaceStatus]
 
     private enum CodingKeys: String, CodingKey {
-        case version, hostname, pid, started, engine
+        case version, hostname, pid, started, engine, statistics, interfaces
         case asOf = "as-of"
         case virtualRouters = "virtual-routers"
     }
 
     package init(
         version: String, hostname: String, pid: Int32, started: Timestamp, engine: EngineStatus, asOf: Timestamp,
-        virtualRouters: [RouterStatus]
+        statistics: GlobalStatistics, virtualRouters: [RouterStatus], interfaces: [InterfaceStatus]
     ) {
         self.version = version
         self.hostname = hostname
@@ -38,7 +43,9 @@ package struct StatusDocument: Hashable, Sendable, Codable {
         self.started = started
         self.engine = engine
         self.asOf = asOf
+        self.statistics = statistics
         self.virtualRouters = virtualRouters
+        self.interfaces = interfaces
     }
 }
 
@@ -57,123 +64,20 @@ package struct EngineStatus: Hashable, Sendable, Codable {
     package var since: Timestamp
     /// `restarts`: how often it was started again since the supervisor started.
     package var restarts: Int
+    /// `netlink-resyncs`: how often events of the kernel were lost and everything was read again, since the supervisor started.
+    package var netlinkResyncs: UInt64
 
-    package init(state: State, pid: Int32?, since: Timestamp, restarts: Int) {
+    private enum CodingKeys: String, CodingKey {
+        case state, pid, since, restarts
+        case netlinkResyncs = "netlink-resyncs"
+    }
+
+    package init(state: State, pid: Int32?, since: Timestamp, restarts: Int, netlinkResyncs: UInt64 = 0) {
         self.state = state
         _pid = OrNull(wrappedValue: pid)
         self.since = since
         self.restarts = restarts
-    }
-}
-
-/// The state of a virtual router as it is shown.
-package enum RouterState: String, Hashable, Sendable, Codable, CaseIterable {
-    /// Not started, or stopping.
-    case initialize
-    case backup
-    case master
-    /// RFC Initialize with a present reason, see `faults`.
-    case fault
-    /// Given up by the operator, until `vipd enable`.
-    case disabled
-    /// The engine is down or has not been heard for 5 s; everything else in the object is what was last known.
-    case unknown
-}
-
-/// One virtual router; also the answer to `GET /v1/status/NAME`.
-package struct RouterStatus: Hashable, Sendable, Codable {
-    /// `name`: from the configuration.
-    package var name: String
-    /// `interface`: name of the Linux interface.
-    package var interface: String
-    /// `vrid`: 1...255.
-    package var vrid: UInt8
-    /// `family`: `ipv4` or `ipv6`.
-    package var family: String
-    /// `version`: of VRRP, 3 or 2.
-    package var version: UInt8
-    /// `state`.
-    package var state: RouterState
-    /// `since`: when the last known state began; null before the engine has said anything.
-    @OrNull package var since: Timestamp?
-    /// `unknown-since`: the last time the state was known, when `state` is `unknown`; else null.
-    @OrNull package var unknownSince: Timestamp?
-    /// `priority`: configured, 1...255.
-    package var priority: UInt8
-    /// `effective-priority`: configured, with the contributions applied.
-    package var effectivePriority: UInt8
-    /// `contributions`: the checks that change the priority now; empty when it is the configured one.
-    package var contributions: [ContributionStatus]
-    /// `faults`: the present reasons that keep the router from running; empty when it may run.
-    package var faults: [FaultStatus]
-    /// `preempt`: whether it takes over from a lower priority.
-    package var preempt: Bool
-    /// `advertisement-interval-ms`: configured.
-    package var advertisementIntervalMs: Double
-    /// `master-down-interval-ms`: the silence after which a backup takes over.
-    package var masterDownIntervalMs: Double
-    /// `skew-time-us`: the part of it that depends on the priority.
-    package var skewTimeUs: Int64
-    /// `local-address`: the address adverts are sent from; null while there is none.
-    @OrNull package var localAddress: String?
-    /// `master`: who holds the addresses as far as this host knows; null while nobody is known.
-    @OrNull package var master: MasterStatus?
-    /// `addresses`: the configured ones, in the order of the advert.
-    package var addresses: [AddressStatus]
-    /// `last-transition`: the last change of state; null before the first.
-    @OrNull package var lastTransition: TransitionStatus?
-    /// `last-advert-heard-ms-ago`: time from the last valid advert of another host until `as-of`, exact to the second in
-    /// which the engine tells who was heard; null when there was none.
-    @OrNull package var lastAdvertHeardMsAgo: Double?
-    /// `gate-release-timeout-ms`: how long a planned move may wait for the release gate; null when there is none.
-    @OrNull package var gateReleaseTimeoutMs: Double?
-    /// `statistics`: a number for every counter; the names are those of `Counter.name`.
-    package var statistics: [String: UInt64]
-    /// `checks`: the checks this router depends on, in the order of the configuration.
-    package var checks: [CheckStatus]
-
-    private enum CodingKeys: String, CodingKey {
-        case name, interface, vrid, family, version, state, since, priority, contributions, faults, preempt, master
-        case addresses, statistics, checks
-        case unknownSince = "unknown-since"
-        case effectivePriority = "effective-priority"
-        case advertisementIntervalMs = "advertisement-interval-ms"
-        case masterDownIntervalMs = "master-down-interval-ms"
-        case skewTimeUs = "skew-time-us"
-        case localAddress = "local-address"
-        case lastTransition = "last-transition"
-        case lastAdvertHeardMsAgo = "last-advert-heard-ms-ago"
-        case gateReleaseTimeoutMs = "gate-release-timeout-ms"
-    }
-
-    /// A router of which nothing is known but its configuration.
-    package init(
-        name: String, interface: String, vrid: UInt8, family: String, version: UInt8, state: RouterState,
-        priority: UInt8, preempt: Bool, advertisementIntervalMs: Double
-    ) {
-        self.name = name
-        self.interface = interface
-        self.vrid = vrid
-        self.family = family
-        self.version = version
-        self.state = state
-        self.priority = priority
-        self.preempt = preempt
-        self.advertisementIntervalMs = advertisementIntervalMs
-        effectivePriority = priority
-        contributions = []
-        faults = []
-        masterDownIntervalMs = 0
-        skewTimeUs = 0
-        addresses = []
-        statistics = [:]
-        checks = []
-    }
-
-    /// How long a request that gives the router up may take beyond any other: until its release gate must have ended.
-    package var releasePatience: Duration {
-        // An hour is the longest timeout there is; a foreign number must not overflow.
-        .milliseconds(Int64(min(max(gateReleaseTimeoutMs ?? 0, 0), 3_600_000)))
+        self.netlinkResyncs = netlinkResyncs
     }
 }
 

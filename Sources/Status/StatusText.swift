@@ -17,6 +17,7 @@ package func routerText(_ router: RouterStatus, asOf: Timestamp) -> String {
     var lines = [headline(router, asOf: asOf)]
     lines.append(line("master", masterText(router)))
     lines += block("FAULT", router.faults.map(\.text))
+    lines += block("DIFFERS", differenceLines(router, asOf: asOf))
     lines.append(line("priority", priorityText(router)))
     let width = router.addresses.map(\.address.count).max() ?? 0
     lines += block(
@@ -28,6 +29,7 @@ package func routerText(_ router: RouterStatus, asOf: Timestamp) -> String {
     lines.append(line("adverts", advertsText(router)))
     if let errors = errorsText(router) { lines.append(line("errors", errors)) }
     lines += block("checks", checkLines(router))
+    if !router.peers.isEmpty { lines.append(line("peers", peersText(router))) }
     lines.append(line("election", electionText(router)))
     return lines.joined(separator: "\n") + "\n"
 }
@@ -141,10 +143,27 @@ private func checkLines(_ router: RouterStatus) -> [String] {
     }
 }
 
+private func differenceLines(_ router: RouterStatus, asOf: Timestamp) -> [String] {
+    router.differences.map { difference in
+        let times = difference.count == 1 ? "once" : "\(difference.count) times"
+        return
+            "\(difference.peer): \(difference.text) (\(difference.kind), \(times) since \(clock(difference.first, asOf: asOf)))"
+    }
+}
+
+/// With the least hop limit where it is not the usual one.
+private func peersText(_ router: RouterStatus) -> String {
+    let peers = router.peers.map { peer in
+        peer.minimumTTL == 255 ? peer.address : "\(peer.address) (minimum-ttl \(peer.minimumTTL))"
+    }
+    return peers.joined(separator: ", ")
+}
+
 private func electionText(_ router: RouterStatus) -> String {
     let family = router.family == "ipv6" ? "IPv6" : "IPv4"
-    let preempt = router.preempt ? "preempt" : "no preempt"
-    var text = "VRID \(router.vrid) on \(router.interface), \(family), VRRP version \(router.version), \(preempt), "
+    let preempt = router.preempt.enabled ? "preempt" : "no preempt"
+    let version = router.alsoVersion2 ? "versions 3 and 2" : "version \(router.version)"
+    var text = "VRID \(router.vrid) on \(router.interface), \(family), VRRP \(version), \(preempt), "
     text += "advert every \(milliseconds(router.advertisementIntervalMs))"
     if router.masterDownIntervalMs > 0 { text += ", master down after \(milliseconds(router.masterDownIntervalMs))" }
     return text

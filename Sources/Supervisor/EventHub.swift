@@ -1,9 +1,10 @@
-// Transitions for those who follow them live. The supervisor publishes; subscribers are called on its thread and must hand
+// Transitions and warnings of the elections for those who follow them live. The supervisor publishes; subscribers are called on its thread and must hand
 // over at once (to an event loop): a slow one would hold up checks and hooks.
 
 import Election
 import Status
 import Synchronization
+import Wire
 
 /// A transition, complete for whoever was not there.
 package struct TransitionEvent: Hashable, Sendable {
@@ -23,7 +24,17 @@ package struct TransitionEvent: Hashable, Sendable {
     }
 }
 
-/// Who wants to be told of transitions.
+/// What happens to virtual routers, for those outside.
+package enum AgentEvent: Hashable, Sendable {
+    case transition(TransitionEvent)
+    /// A peer is configured otherwise. `at` is wall clock in nanoseconds since 1970, here and below.
+    case peerDiffers(router: String, peer: IPAddress, what: PeerDifference, at: Int64)
+    /// Packets that were not believed; `router` is nil when nobody here has their VRID.
+    case dropped(router: String?, reason: DropReason, source: IPAddress?, count: UInt32, at: Int64)
+    case unsteady(router: String, transitions: UInt32, within: Duration, text: String, at: Int64)
+}
+
+/// Who wants to be told of events.
 package final class EventHub: Sendable {
     /// Ends a subscription.
     package struct Subscription: Hashable, Sendable {
@@ -35,15 +46,15 @@ package final class EventHub: Sendable {
 
     private struct State {
         var next: UInt64 = 0
-        var subscribers: [(number: UInt64, handler: @Sendable (TransitionEvent) -> Void)] = []
+        var subscribers: [(number: UInt64, handler: @Sendable (AgentEvent) -> Void)] = []
     }
 
     private let state = Mutex(State())
 
     package init() {}
 
-    /// Calls `handler` for every transition from now on, on the supervisor's thread; nil when there are too many already.
-    package func subscribe(_ handler: @escaping @Sendable (TransitionEvent) -> Void) -> Subscription? {
+    /// Calls `handler` for every event from now on, on the supervisor's thread; nil when there are too many already.
+    package func subscribe(_ handler: @escaping @Sendable (AgentEvent) -> Void) -> Subscription? {
         state.withLock { state in
             guard state.subscribers.count < Self.limit else { return nil }
             state.next += 1
@@ -58,7 +69,7 @@ package final class EventHub: Sendable {
     }
 
     /// Tells all subscribers.
-    package func publish(_ event: TransitionEvent) {
+    package func publish(_ event: AgentEvent) {
         let handlers = state.withLock { $0.subscribers.map(\.handler) }
         for handler in handlers { handler(event) }
     }

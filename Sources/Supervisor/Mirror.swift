@@ -67,6 +67,10 @@ package struct RouterMirror: Hashable, Sendable {
     /// The engine's last; nil before the first. `lastAdvertSent` and `lastAdvertHeard` are kept up to date
     /// between snapshots by the heartbeats, to a second.
     package var snapshot: RouterSnapshot?
+    /// What led to the last transition, in the words of RFC 8347.
+    package var lastEvent = ProtocolEvent.none
+    /// The last fault there was.
+    package var lastFault: Fault?
 
     package init(
         router: RouterID, configuration: RouterConfiguration, disabled: Bool = false, snapshot: RouterSnapshot? = nil
@@ -91,8 +95,14 @@ package struct MirrorState: Hashable, Sendable {
     package var routers: [RouterMirror]
     package var checks: [CheckMirror]
     package var checkNames: CheckNames
-    /// By interface: what was dropped there and belongs to no virtual router here, since the engine started.
+    /// By interface: what was dropped there and belongs to no virtual router here, since the agent started.
     package var interfaceCounters: [String: Counters]
+    /// What the present engine last said of them, from which it begins anew.
+    private var reportedCounters: [String: Counters] = [:]
+    /// The counters of routers that are gone, and of engines after which nothing went on.
+    private var endedCounters = Counters()
+    /// How often events of the kernel were lost.
+    package var netlinkResyncs: UInt64 = 0
 
     package init(started: Int64, configuration: Configuration) {
         self.started = started
@@ -125,9 +135,58 @@ package struct MirrorState: Hashable, Sendable {
     package mutating func note(_ snapshot: RouterSnapshot) {
         guard let index = routers.firstIndex(where: { $0.router == snapshot.router }) else { return }
         var newer = snapshot
+        if let old = routers[index].snapshot, old.countingSince != newer.countingSince {
+            endedCounters.add(old.counters)
+        }
+        if let fault = newer.faults.first { routers[index].lastFault = fault }
         newer.lastAdvertSent = max(newer.lastAdvertSent, routers[index].snapshot?.lastAdvertSent ?? 0)
         newer.lastAdvertHeard = max(newer.lastAdvertHeard, routers[index].snapshot?.lastAdvertHeard ?? 0)
         routers[index].snapshot = newer
+    }
+
+    /// A transition that was reported, or that the supervisor tells in place of a dead engine.
+    package mutating func note(_ transition: Transition, of router: RouterID) {
+        guard let index = routers.firstIndex(where: { $0.router == router }) else { return }
+        let delays = routers[index].configuration.election.preemptDelay > .zero
+        let event = ProtocolEvent(transition.cause, after: routers[index].lastFault, delaysPreemption: delays)
+        if let event { routers[index].lastEvent = event }
+        if case .fault(let fault) = transition.cause { routers[index].lastFault = fault }
+    }
+
+    /// The engine's counters of an interface, which begin anew with each engine and each new interface of the name.
+    package mutating func note(_ counters: Counters, on interface: String) {
+        let last = reportedCounters[interface] ?? Counters()
+        let goesOn = Counter.allCases.allSatisfy { counters[$0] >= last[$0] }
+        for counter in Counter.allCases {
+            interfaceCounters[interface, default: Counters()][counter] +=
+                counters[counter] - (goesOn ? last[counter] : 0)
+        }
+        reportedCounters[interface] = counters
+    }
+
+    /// A new engine begins; what it does not resume it counts anew.
+    package mutating func beginEngine(resuming: Bool) {
+        reportedCounters = [:]
+        guard !resuming else { return }
+        for index in routers.indices {
+            if let old = routers[index].snapshot { endedCounters.add(old.counters) }
+            routers[index].snapshot = nil
+        }
+    }
+
+    /// Of the routers `before`, those that are gone have counted for the sums.
+    package mutating func keepCounters(of before: [RouterMirror]) {
+        for old in before where !routers.contains(where: { $0.router == old.router }) {
+            if let snapshot = old.snapshot { endedCounters.add(snapshot.counters) }
+        }
+    }
+
+    /// All that was counted since the agent started, in all routers and on all interfaces.
+    package var allCounters: Counters {
+        var sum = endedCounters
+        for router in routers { if let snapshot = router.snapshot { sum.add(snapshot.counters) } }
+        for counters in interfaceCounters.values { sum.add(counters) }
+        return sum
     }
 
     /// The router of this name, if it is configured.

@@ -26,8 +26,8 @@ struct LogLine: Hashable {
 }
 
 extension LogLine {
-    /// The line of `notice`; `name` gives a virtual router's name.
-    init(_ notice: Notice, name: (RouterID) -> String) {
+    /// The line of `notice`; `name` gives a virtual router's name, `preempts` whether it takes over from lower priorities.
+    init(_ notice: Notice, name: (RouterID) -> String, preempts: (RouterID) -> Bool = { _ in true }) {
         switch notice {
         case .dropped(let router, let interface, let reason, let source, let count):
             self.init(
@@ -37,10 +37,13 @@ extension LogLine {
                     ("source", source.map { "\($0)" } ?? ""), ("count", "\(count)"),
                 ])
         case .peerDiffers(let router, let peer, let difference):
+            // Where nobody preempts, equal priorities are how two hosts are set up.
+            let isMeant = difference.kind == .equalPriority && !preempts(router)
             self.init(
-                .warning, "peer-differs",
+                isMeant ? .info : .warning, "peer-differs",
                 [
                     ("router", name(router)), ("peer", "\(peer)"), ("what", difference.word),
+                    ("own-value", difference.values?.own ?? ""), ("peer-value", difference.values?.peer ?? ""),
                     ("text", difference.sentence),
                 ])
         case .kernel(let router, let call, let subject, let code, let explanation):
@@ -61,11 +64,17 @@ extension LogLine {
                 .error, "gate-release-failed",
                 [("router", name(router)), ("reason", failure.reason), ("text", consequence)])
         case .unsteady(let router, let transitions, let window):
-            let text =
-                "\(transitions) changes from or to master within \(window.components.seconds) s; is the interval"
-                + " too short for this network, or for this machine?"
+            let text = Self.unsteadyText(transitions, within: window)
             self.init(.warning, "unsteady", [("router", name(router)), ("text", text)])
         }
+    }
+}
+
+extension LogLine {
+    /// Why a router that flaps is worth a look (RFC 9568 §2.5).
+    static func unsteadyText(_ transitions: UInt32, within window: Duration) -> String {
+        "\(transitions) changes from or to master within \(window.components.seconds) s; is the interval too short for this"
+            + " network, or for this machine?"
     }
 }
 

@@ -54,11 +54,23 @@ extension StatusDocument {
             engine: EngineStatus(
                 state: engine, pid: state.engine.process,
                 since: state.engine.since == 0 ? started : time.timestamp(state.engine.since),
-                restarts: state.engine.restarts),
-            asOf: time.timestamp(time.boot),
+                restarts: state.engine.restarts, netlinkResyncs: state.netlinkResyncs),
+            asOf: time.timestamp(time.boot), statistics: GlobalStatistics(state.allCounters, since: started),
             virtualRouters: state.routers.map { router in
                 RouterStatus(router, in: state, at: time, unknownSince: known ? nil : heard)
-            })
+            }, interfaces: Self.interfaces(of: state))
+    }
+
+    private static func interfaces(of state: MirrorState) -> [InterfaceStatus] {
+        var names: [String] = []
+        for router in state.routers where !names.contains(router.configuration.election.interface) {
+            names.append(router.configuration.election.interface)
+        }
+        return names.map { name in
+            InterfaceStatus(
+                name: name, virtualRouters: state.routers.count { $0.configuration.election.interface == name },
+                counters: state.interfaceCounters[name] ?? Counters())
+        }
     }
 }
 
@@ -70,8 +82,20 @@ extension RouterStatus {
             name: router.configuration.name, interface: election.interface, vrid: election.vrid,
             family: election.family == .ipv4 ? "ipv4" : "ipv6", version: election.version.rawValue,
             state: RouterState(snapshot?.state ?? (router.disabled ? .disabled : .initialize)),
-            priority: election.priority, preempt: election.preempt,
+            priority: election.priority,
+            preempt: PreemptStatus(
+                enabled: election.preempt, holdTime: election.preemptDelay.roundedMilliseconds / 1000),
             advertisementIntervalMs: election.advertisementInterval.roundedMilliseconds)
+        alsoVersion2 = election.alsoVersion2
+        peers = election.peers.map { PeerStatus(address: "\($0.address)", minimumTTL: $0.minimumHopLimit) }
+        lastEvent = router.lastEvent.rawValue
+        addressCount = election.addresses.count
+        for address in election.addresses {
+            switch address.address {
+            case .ipv4(let ip): virtualIPv4Address.append("\(ip)")
+            case .ipv6(let ip): virtualIPv6Address.append("\(ip)")
+            }
+        }
         addresses = election.addresses.map { address in
             AddressStatus(address: "\(address)", present: snapshot?.held.contains(address) ?? false)
         }
@@ -99,8 +123,18 @@ extension RouterStatus {
                 fault: fault.word, check: fault.check.map { names[$0] }, reason: fault.reason,
                 text: fault.sentence(names))
         }
+        upDatetime = snapshot.upSince == 0 ? nil : time.timestamp(snapshot.upSince)
+        discontinuityDatetime = snapshot.countingSince == 0 ? nil : time.timestamp(snapshot.countingSince)
         masterDownIntervalMs = snapshot.masterDownInterval.roundedMilliseconds
+        masterDownInterval = (snapshot.masterDownInterval.nanoseconds + 5_000_000) / 10_000_000
         skewTimeUs = snapshot.skewTime.nanoseconds / 1000
+        skewTime = skewTimeUs
+        timerLateMaxUs = snapshot.timerLateMax.nanoseconds / 1000
+        lastProtocolError = snapshot.lastProtocolError?.protocolErrorWord ?? lastProtocolError
+        newMasterReason = NewMasterReason(snapshot.state, since: snapshot.lastTransition?.cause).rawValue
+        let source = snapshot.state == .master ? snapshot.localAddress : snapshot.master
+        lastAdvSource = source.map { "\($0)" }
+        differences = snapshot.differences.map { DifferenceStatus($0, at: time) }
         localAddress = snapshot.localAddress.map { "\($0)" }
         master = MasterStatus(snapshot, at: time)
         if let move = snapshot.lastTransition {
@@ -115,6 +149,16 @@ extension RouterStatus {
             let age = max(0, time.boot - snapshot.lastAdvertHeard)
             lastAdvertHeardMsAgo = (Double(age) / 100_000).rounded() / 10
         }
+    }
+}
+
+extension DifferenceStatus {
+    init(_ heard: HeardDifference, at time: AnswerTime) {
+        let values = heard.what.values
+        self.init(
+            peer: "\(heard.peer)", kind: heard.what.word, ownValue: values?.own, peerValue: values?.peer,
+            text: heard.what.sentence, first: time.timestamp(heard.first.nanoseconds),
+            last: time.timestamp(heard.last.nanoseconds), count: heard.count)
     }
 }
 
@@ -200,7 +244,28 @@ extension StatusService {
 }
 
 extension EventDocument {
-    init(_ event: TransitionEvent) {
+    init(_ event: AgentEvent) {
+        switch event {
+        case .transition(let event): self.init(event)
+        case .peerDiffers(let router, let peer, let what, let at):
+            self = .difference(
+                DifferenceDocument(
+                    router: router, peer: "\(peer)", kind: what.word, ownValue: what.values?.own,
+                    peerValue: what.values?.peer, text: what.sentence, at: Timestamp(wallNanoseconds: at)))
+        case .dropped(let router, let reason, let source, let count, let at):
+            self = .dropped(
+                DroppedDocument(
+                    router: router, reason: reason.name, counter: reason.counter.name, source: source.map { "\($0)" },
+                    count: count, at: Timestamp(wallNanoseconds: at)))
+        case .unsteady(let router, let transitions, let window, let text, let at):
+            self = .unsteady(
+                UnsteadyDocument(
+                    router: router, transitions: transitions, withinS: window.components.seconds, text: text,
+                    at: Timestamp(wallNanoseconds: at)))
+        }
+    }
+
+    private init(_ event: TransitionEvent) {
         let move = event.transition
         self = .transition(
             TransitionDocument(

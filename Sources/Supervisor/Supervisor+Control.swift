@@ -66,6 +66,13 @@ extension Supervisor {
         startReload()
     }
 
+    /// What is in force from now on and may not be meant so.
+    func warn(of configuration: Configuration) {
+        for warning in configuration.warnings {
+            log.write(.warning, "configuration-warning", ["text": warning.description])
+        }
+    }
+
     private func apply(_ configuration: Configuration, _ answers: [(ControlReply) -> Void]) {
         guard phase == .starting || phase == .running else {
             reloaded(answers, .refused("the agent is stopping"))
@@ -81,6 +88,7 @@ extension Supervisor {
             reloaded(answers, .invalid([text]))
             return
         }
+        warn(of: configuration)
         let old = inForce
         let new = numbering.number(configuration, after: old)
         let plan = ReloadPlan(from: old, to: new)

@@ -35,9 +35,7 @@ extension Supervisor {
         let since = Clock.boottime()
         let snapshots = mirror.update { state in
             state.engine = EngineMirror(state: .starting, process: process, since: since, restarts: restarts)
-            if !resuming {
-                for index in state.routers.indices { state.routers[index].snapshot = nil }
-            }
+            state.beginEngine(resuming: resuming)
             return state.routers.compactMap { $0.snapshot }
         }
         if resuming {
@@ -170,12 +168,9 @@ extension Supervisor {
                 log.write(.notice, "gate-cancelled", ["router": name(router)])
             }
         case .notice(let notice):
-            log.write(LogLine(notice, name: name))
-            if case .releaseGateFailed(let router, let failure, stopping: false) = notice {
-                staysEnabled(router, failure)
-            }
+            noticed(notice)
         case .interfaceCounters(let interface, let counters):
-            mirror.update { $0.interfaceCounters[interface] = counters }
+            mirror.update { $0.note(counters, on: interface) }
         case .lost(let count):
             log.write(.warning, "reports-lost", ["count": "\(count)"])
         case .stopped:
@@ -183,7 +178,7 @@ extension Supervisor {
         }
     }
 
-    private func name(_ router: RouterID) -> String { records[router]?.name ?? "router \(router.number)" }
+    func name(_ router: RouterID) -> String { records[router]?.name ?? "router \(router.number)" }
 
     /// Ends the records of which no engine will report an end: theirs died before they had left. What was left of them has been
     /// removed. One whose release gate still runs ends after it.
@@ -253,7 +248,9 @@ extension Supervisor {
                 "cause": transition.cause.word, "priority": "\(transition.effectivePriority)", "text": text,
             ])
         let at = Clock.wall() - (Clock.monotonic() - transition.at.nanoseconds)
-        events.publish(TransitionEvent(router: record.name, transition: transition, text: text, at: at))
+        let event = TransitionEvent(router: record.name, transition: transition, text: text, at: at)
+        events.publish(.transition(event))
+        mirror.update { $0.note(transition, of: router) }
         // A new engine that goes on where the last one stopped changes nothing for those outside.
         let isNews = transition.cause != .resumed || record.told != transition.to
         record.state = transition.to
@@ -340,12 +337,16 @@ extension Supervisor {
         let (inForce, disabled) = (inForce, disabled)
         mirror.update { state in
             state.configuration = inForce.configuration
+            let before = state.routers
             state.routers = inForce.routers.map { router in
-                RouterMirror(
-                    router: router.router, configuration: router.configuration,
-                    disabled: disabled.contains(router.configuration.name),
-                    snapshot: state.routers.first { $0.router == router.router }?.snapshot)
+                var mirror =
+                    before.first { $0.router == router.router }
+                    ?? RouterMirror(router: router.router, configuration: router.configuration)
+                mirror.configuration = router.configuration
+                mirror.disabled = disabled.contains(router.configuration.name)
+                return mirror
             }
+            state.keepCounters(of: before)
             state.checks = inForce.checks.map { check in
                 var mirror =
                     state.checks.first { $0.check == check.check }

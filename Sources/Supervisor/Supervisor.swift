@@ -95,6 +95,7 @@ final class Supervisor {
     /// Runs until a signal ends it.
     func run(serve: ServeStatus) throws {
         self.environment.learn(CommandEnvironment.find(CommandEnvironment.users(of: inForce.configuration)))
+        warn(of: inForce.configuration)
         for router in inForce.routers { addRecord(router) }
         let verdicts = try startKeepingVerdicts()
         let now = Clock.boottime()

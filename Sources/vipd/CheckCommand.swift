@@ -1,4 +1,4 @@
-// `vipd check`: every error of a configuration, without an agent, an interface or root.
+// `vipd check`: every error and warning of a configuration, without an agent, an interface or root.
 
 import ArgumentParser
 import Configuration
@@ -8,7 +8,8 @@ struct CheckCommand: ParsableCommand {
         commandName: "check", abstract: "Finds all errors of a configuration.",
         discussion: """
             Reads FILE and the pieces conf.d/*.yaml beside it. Prints one line for each error, \
-            file:line:column: message, and exits with 1 if there is one.
+            file:line:column: message, and exits with 1 if there is one. Warnings are printed when there is no error, and \
+            the exit status stays 0.
             """)
 
     @Argument(help: "The configuration file.", completion: .file(extensions: ["yaml"]))
@@ -17,7 +18,7 @@ struct CheckCommand: ParsableCommand {
     func run() throws {
         let errors: [String]
         do throws(ConfigurationErrors) {
-            _ = try loadConfiguration(path: file)
+            for warning in try loadConfiguration(path: file).warnings { complain(warning.description) }
             return
         } catch {
             errors = error.errors.map(\.description)

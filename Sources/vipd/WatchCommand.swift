@@ -1,14 +1,14 @@
-// `vipd watch`: the transitions as they happen, until it is interrupted or the agent ends.
+// `vipd watch`: transitions and warnings as they happen, until it is interrupted or the agent ends.
 
 import ArgumentParser
 import Status
 
 struct WatchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "watch", abstract: "Follows transitions live.",
+        commandName: "watch", abstract: "Follows transitions and warnings live.",
         discussion: """
             First a line for the present state of each virtual router, then a line for each transition with its \
-            reason. With --json the lines of `GET /v1/events` as they come, a keep-alive every 5 s included.
+            reason, each difference of a peer's configuration, what was dropped, and each router that changes too often. With --json the lines of `GET /v1/events` as they come, a keep-alive every 5 s included.
             """)
 
     @Flag(help: "Print the JSON lines of the status socket.")

@@ -47,7 +47,8 @@ private func load(_ name: String) throws -> Configuration {
                     arguments: ["/bin/sh", "-c", "curl -fsS -m 1 -o /dev/null http://127.0.0.1/health"], user: nil,
                     timeout: .seconds(2)), interval: .seconds(2), rise: 2, fall: 2),
         ])
-    #expect(configuration.routers.map(\.name) == ["web", "web6", "legacy"])
+    #expect(configuration.routers.map(\.name) == ["web", "web6", "legacy", "far"])
+    #expect(configuration.warnings == [], "the reference must not show what it warns of")
     let web = configuration.routers[0]
     #expect(web.election.priority == 150)
     #expect(web.election.advertisementInterval == .milliseconds(100))
@@ -68,12 +69,19 @@ private func load(_ name: String) throws -> Configuration {
             == CommandLine(arguments: ["/usr/local/sbin/notify", "master"], user: nil, timeout: .seconds(10)))
     #expect(web.hooks.onFault?.arguments.first == "/bin/sh")
     #expect(web.hooks.onFault?.timeout == .seconds(5))
+    #expect(web.election.startDelay == .zero && web.election.intervalLimit == 10 && !web.election.isUnicast)
     let web6 = configuration.routers[1].election
     #expect(web6.addresses.map(\.description) == ["fe80::5e:33/128", "2001:db8::10/64"])
     #expect(web6.announcements.refresh == .seconds(300))
     let legacy = configuration.routers[2].election
     #expect(legacy.version == .v2)
     #expect(legacy.password == Array("oldlab".utf8))
+    let far = configuration.routers[3].election
+    #expect(
+        far.peers == [
+            UnicastPeer(.ipv4(IPv4Address(203, 0, 113, 2))),
+            UnicastPeer(.ipv4(IPv4Address(198, 51, 100, 7)), minimumHopLimit: 254),
+        ])
 }
 
 @Test func theMinimalFileHasTheDefaultsOfTheRFC() throws {

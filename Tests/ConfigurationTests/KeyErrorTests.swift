@@ -14,8 +14,8 @@ struct Bad: CustomTestStringConvertible, Sendable {
 }
 
 private let routerKeys =
-    "interface, vrid, version, priority, advertisement-interval, preempt, preempt-delay, addresses, link-local, checksum,"
-    + " password, strict-first-address, accept, announce, checks, gate-claim, gate-release, hooks"
+    "interface, vrid, version, peers, priority, advertisement-interval, preempt, preempt-delay, start-delay,"
+    + " interval-limit, addresses, link-local, checksum, password, strict-first-address, accept, announce, checks, gate-claim, gate-release, hooks"
 
 struct KeyErrorTests {
     @Test(arguments: [
@@ -85,7 +85,7 @@ struct KeyErrorTests {
             "f:1:12: log-level must be error, warning, notice, info or debug, not 'warn'; did you mean 'warning'?"),
         Bad(router("preempt: maybe"), "f:6:14: preempt must be yes or no, not 'maybe'"),
         Bad(router("preempt: [yes]"), "f:6:14: preempt must be yes or no, not a list"),
-        Bad(router("version: 4"), "f:6:14: version must be 3 or 2, not '4'"),
+        Bad(router("version: 4"), "f:6:14: version must be 3, 2 or both, not '4'"),
         Bad(
             router("checksum: pseudo_header"),
             "f:6:15: checksum must be auto, message or pseudo-header, not 'pseudo_header'; did you mean 'pseudo-header'?"

@@ -48,13 +48,14 @@ struct NodeBench {
         _ priority: UInt8, vrid: UInt8 = 10, version: ProtocolVersion = .v3, interface: UInt32 = 7,
         from source: IPAddress = NodeBench.peer, to destination: IPAddress? = nil, hopLimit: UInt8 = 255,
         addresses: [IPAddress]? = nil, interval: Duration = .seconds(1), password: [UInt8]? = nil,
-        damage: (inout [UInt8]) -> Void = { _ in }
+        form: ChecksumForm = .message, damage: (inout [UInt8]) -> Void = { _ in }
     ) -> Node.DropNotice? {
         let group = destination ?? IPAddress.vrrpGroup(source.family)
         var payload: [UInt8] = []
         let list = addresses ?? (source.family == .ipv4 ? [Bench.vip.address] : [Self.peer6])
         OutgoingAdvertisement(
-            version: version, vrid: vrid, priority: priority, interval: interval, addresses: list, password: password
+            version: version, vrid: vrid, priority: priority, interval: interval, addresses: list,
+            checksumForm: form, password: password
         ).encode(into: &payload, source: source, destination: group)
         damage(&payload)
         var notice: Node.DropNotice?
@@ -113,6 +114,7 @@ struct NodeBench {
         }
         var after = bench.node.router(RouterID(1))
         after?.counters = before?.counters ?? Counters()
+        after?.lastProtocolError = nil
         #expect(after == before)
     }
 

@@ -30,12 +30,13 @@ final class EngineProcess {
             .first { FileManager.default.isExecutableFile(atPath: $0) } ?? "vipd-engine"
     }()
 
-    init() throws {
+    /// `prefix` is put before the engine's path: a program that starts it in its own place.
+    init(prefix: [String] = []) throws {
         var pair = try MessageSocket.pair()
         socket = pair.takeFirst()
         let other = pair.takeSecond()
         child = try ChildProcess(
-            ProcessRequest(arguments: [Self.path], environment: [], passing: other.number))
+            ProcessRequest(arguments: prefix + [Self.path], environment: [], passing: other.number))
         tell(.hello(version: messagesVersion))
     }
 

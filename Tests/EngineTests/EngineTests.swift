@@ -272,6 +272,72 @@ struct EngineTests {
         }
     }
 
+    @Test func `a master counts its adverts and announcements, and those that could not be sent`() async throws {
+        try await withTwoHosts { hosts in
+            let engine = try master(configuration(.ipv4))
+            let counted = engine.hears {
+                guard case .snapshot(let snapshot) = $0 else { return false }
+                return snapshot.counters[.advertsSent] > 2 && snapshot.counters[.announcementsSent] > 1
+            }
+            #expect(counted)
+            let good = try #require(engine.lastSnapshot)
+            #expect(good.counters[.advertSendErrors] == 0)
+            #expect(good.upSince > 0 && good.countingSince > 0 && good.countingSince <= good.upSince)
+            try sh(
+                "nft 'add table ip t; add chain ip t o { type filter hook output priority 0; };"
+                    + " add rule ip t o ip protocol 112 drop'")
+            let failed = engine.hears {
+                guard case .snapshot(let snapshot) = $0 else { return false }
+                return snapshot.counters[.advertSendErrors] > 2
+            }
+            #expect(failed)
+            let told = engine.reports.count { if case .notice(.kernel) = $0 { true } else { false } }
+            #expect(told == 1, "once until one goes out again")
+        }
+    }
+
+    @Test func `an address that cannot be put on or taken off is counted`() async throws {
+        try await withTwoHosts { hosts in
+            let wanted = configuration(.ipv4)
+            let first = try master(wanted)
+            first.kill()
+            let snapshot = try #require(first.lastSnapshot)
+            // The next one may send and hear, and change no address.
+            let second = try EngineProcess(prefix: [
+                "/usr/bin/setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin",
+            ])
+            second.tell(.resume(snapshot))
+            second.tell(.configure(RouterID(1), wanted, disabled: false))
+            second.tell(.commit)
+            let fault = second.reaches(.fault)
+            #expect(fault, "\(second.reports)")
+            let counted = second.hears {
+                guard case .snapshot(let snapshot) = $0 else { return false }
+                return snapshot.counters[.addressAddErrors] > 0 && snapshot.counters[.addressDeleteErrors] > 0
+            }
+            #expect(counted, "\(second.reports)")
+            let counters = second.lastSnapshot?.countingSince
+            #expect(counters == snapshot.countingSince, "the counters go on from engine to engine")
+        }
+    }
+
+    @Test func `two unicast routers of one VRID send to their peers and to nobody else`() async throws {
+        try await withTwoHosts { hosts in
+            var one = configuration(.ipv4)
+            one.peers = [UnicastPeer(.ipv4(IPv4Address(10, 9, 0, 2)))]
+            var other = one
+            other.addresses = [InterfaceAddress("10.9.0.101/32")].compactMap { $0 }
+            other.peers = [UnicastPeer(.ipv4(IPv4Address(10, 9, 0, 3)))]
+            let engine = try EngineProcess()
+            engine.tell(.configure(RouterID(1), one, disabled: false))
+            engine.tell(.configure(RouterID(2), other, disabled: false))
+            engine.tell(.commit)
+            #expect(engine.reaches(.master) && engine.reaches(.master, 2))
+            let groups = try sh("ip maddress show dev va")
+            #expect(!groups.contains("224.0.0.18"), "no group is joined")
+        }
+    }
+
     @Test func `an engine of another version ends`() async throws {
         try await withTwoHosts { hosts in
             let engine = try EngineProcess()

@@ -63,6 +63,10 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         for (index, counter) in Counter.allCases.enumerated() {
             snapshot.counters[counter] = UInt64.max - UInt64(index)
         }
+        snapshot.countingSince = 3
+        snapshot.upSince = -4
+        snapshot.lastProtocolError = .checksum
+        snapshot.timerLateMax = .nanoseconds(5)
         snapshot.differences = [
             HeardDifference(
                 peer: peer, what: .addresses(own: 2, peer: 3, missing: peer, unexpected: nil),

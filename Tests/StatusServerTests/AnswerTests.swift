@@ -22,10 +22,11 @@ private let witness = CheckID(2)
 /// A mirror of one router that is master, heard 1 s ago.
 private func mirror(_ change: (inout RouterSnapshot) throws -> Void = { _ in }) throws -> MirrorState {
     let first = try address("192.0.2.10/24")
-    let second = try address("192.0.2.11/32")
+    let other = try address("192.0.2.11/32")
     let election = VirtualRouterConfiguration(
         interface: "eth0", vrid: 51, priority: 150, advertisementInterval: .milliseconds(100),
-        addresses: [first, second])
+        peers: [UnicastPeer(IPAddress.ipv4(IPv4Address(192, 0, 2, 3)), minimumHopLimit: 254)],
+        addresses: [first, other])
     let router = RouterConfiguration(
         name: "database", election: election,
         checks: [RouterCheck(name: "witness", effect: .fault), RouterCheck(name: "role", effect: .weight(-60))])
@@ -48,6 +49,16 @@ private func mirror(_ change: (inout RouterSnapshot) throws -> Void = { _ in }) 
             master: IPAddress("192.0.2.3"), silence: .milliseconds(361), late: .microseconds(100)),
         at: Instant(nanoseconds: 1), effectivePriority: 90)
     snapshot.counters[.advertsSent] = 20
+    snapshot.counters[.checksumErrors] = 3
+    snapshot.countingSince = 11 * second
+    snapshot.upSince = 12 * second
+    snapshot.lastProtocolError = .checksum
+    snapshot.timerLateMax = .microseconds(140)
+    snapshot.differences = [
+        HeardDifference(
+            peer: IPAddress.ipv4(IPv4Address(192, 0, 2, 3)), what: .version(own: .v3, peer: 2),
+            first: Instant(nanoseconds: 50 * second), last: Instant(nanoseconds: 98 * second), count: 7)
+    ]
     try change(&snapshot)
 
     var state = MirrorState(started: (1_000_000 + 10) * 1_000_000_000, configuration: Configuration())
@@ -74,13 +85,14 @@ struct AnswerTests {
         #expect(document.pid == 123)
         #expect(document.started == wall(10))
         #expect(document.asOf == wall(100))
-        #expect(document.engine == EngineStatus(state: .running, pid: 124, since: wall(11), restarts: 1))
+        #expect(
+            document.engine == EngineStatus(state: .running, pid: 124, since: wall(11), restarts: 1, netlinkResyncs: 0))
     }
 
     @Test func `a master with every field`() throws {
         let router = try #require(document(try mirror()).virtualRouters.first)
         #expect(router.name == "database" && router.interface == "eth0" && router.vrid == 51)
-        #expect(router.family == "ipv4" && router.version == 3 && router.preempt)
+        #expect(router.family == "ipv4" && router.version == 3 && router.preempt.enabled)
         #expect(router.state == .master && router.since == wall(40) && router.unknownSince == nil)
         #expect(router.priority == 150 && router.effectivePriority == 90)
         #expect(
@@ -111,6 +123,138 @@ struct AnswerTests {
                 CheckStatus(check: "witness", state: "passing", reason: nil, onFailure: "fault"),
                 CheckStatus(check: "role", state: "failing", reason: "exit status 1", onFailure: "weight -60"),
             ])
+    }
+
+    @Test func `every leaf of RFC 8347 and RFC 6527 has its value`() throws {
+        var state = try mirror()
+        let silence = Cause.masterSilent(master: nil, silence: nil, late: .zero)
+        state.note(
+            Transition(from: .backup, to: .master, cause: silence, at: Instant(nanoseconds: 1), effectivePriority: 9),
+            of: RouterID(1))
+        let router = try #require(document(state).virtualRouters.first)
+        #expect(router.upDatetime == wall(12) && router.discontinuityDatetime == wall(11))
+        #expect(!router.isOwner && router.acceptMode)
+        #expect(router.preempt == PreemptStatus(enabled: true, holdTime: 0))
+        #expect(router.advertiseIntervalCentiSec == 10 && router.advertiseIntervalSec == nil)
+        #expect(router.masterDownInterval == 36 && router.skewTime == 60_937)
+        #expect(router.lastAdvSource == "192.0.2.2" && router.addressCount == 2)
+        #expect(router.virtualIPv4Address == ["192.0.2.10", "192.0.2.11"] && router.virtualIPv6Address.isEmpty)
+        #expect(router.lastEvent == "master-timeout" && router.newMasterReason == "no-response")
+        #expect(router.lastProtocolError == "checksum-error" && router.timerLateMaxUs == 140)
+        #expect(router.peers == [PeerStatus(address: "192.0.2.3", minimumTTL: 254)] && !router.alsoVersion2)
+        #expect(
+            router.differences == [
+                DifferenceStatus(
+                    peer: "192.0.2.3", kind: "version", ownValue: "3", peerValue: "2",
+                    text: "it speaks VRRP version 2, here version 3 is configured; its adverts are dropped",
+                    first: wall(50), last: wall(98), count: 7)
+            ])
+        let backup = document(
+            try mirror { snapshot in
+                snapshot.state = .backup
+                snapshot.lastProtocolError = nil
+            }
+        ).virtualRouters.first
+        #expect(backup?.lastAdvSource == "192.0.2.3" && backup?.newMasterReason == "not-master")
+        #expect(backup?.lastProtocolError == "no-error" && backup?.lastEvent == "none")
+    }
+
+    @Test func `last-event goes with the transitions and with the fault before a recovery`() throws {
+        var state = try mirror()
+        func pass(_ cause: Cause) -> String? {
+            state.note(
+                Transition(from: .fault, to: .backup, cause: cause, at: Instant(nanoseconds: 1), effectivePriority: 9),
+                of: RouterID(1))
+            return document(state).virtualRouters.first?.lastEvent
+        }
+        #expect(pass(.fault(.noCarrier)) == "interface-down")
+        #expect(pass(.recovered) == "interface-up")
+        #expect(pass(.resumed) == "interface-up")
+        #expect(pass(.fault(.noCarrier)) == "interface-down")
+        // The carrier came back before the address did.
+        var later = try #require(state.routers[0].snapshot)
+        later.faults = [.noSourceAddress]
+        state.note(later)
+        #expect(pass(.recovered) == "primary-ip-address")
+    }
+
+    @Test func `global errors never fall: engines, interfaces and routers may go`() throws {
+        var state = try mirror()
+        var strays = Counters()
+        func sum() -> UInt64 { document(state).statistics.checksumErrors }
+        #expect(sum() == 3 && document(state).statistics.discontinuityDatetime == wall(10))
+        strays[.checksumErrors] = 10
+        strays[.vridErrors] = 5
+        state.note(strays, on: "eth0")
+        strays[.checksumErrors] = 12
+        state.note(strays, on: "eth0")
+        #expect(sum() == 15)
+        let interface = try #require(document(state).interfaces.first)
+        #expect(interface.name == "eth0" && interface.virtualRouters == 1)
+        #expect(interface.statistics["vrid-errors"] == 5 && interface.statistics["checksum-errors"] == 12)
+        #expect(interface.statistics.count == Counter.drops.count)
+        // A new engine begins at 0, also when it soon has counted more than the last one.
+        state.beginEngine(resuming: true)
+        strays[.checksumErrors] = 20
+        strays[.vridErrors] = 6
+        state.note(strays, on: "eth0")
+        #expect(sum() == 35 && document(state).statistics.vridErrors == 11)
+        // A new interface under the same name begins at 0.
+        strays[.checksumErrors] = 1
+        strays[.vridErrors] = 0
+        state.note(strays, on: "eth0")
+        #expect(sum() == 36)
+        // Another engine that resumes nothing: the router counts anew.
+        state.beginEngine(resuming: false)
+        #expect(sum() == 36 && state.routers[0].snapshot == nil)
+        var fresh = RouterSnapshot(router: RouterID(1), state: .backup)
+        fresh.countingSince = 99
+        fresh.counters[.checksumErrors] = 4
+        state.note(fresh)
+        #expect(sum() == 40)
+        // A snapshot that begins anew without a word.
+        fresh.countingSince = 100
+        fresh.counters[.checksumErrors] = 1
+        state.note(fresh)
+        #expect(sum() == 41)
+        let before = state.routers
+        state.routers = []
+        state.keepCounters(of: before)
+        #expect(sum() == 41)
+    }
+
+    @Test func `a lost netlink event is counted`() throws {
+        var state = try mirror()
+        state.netlinkResyncs = 2
+        #expect(document(state).engine.netlinkResyncs == 2)
+    }
+
+    @Test func `a difference and an unsteady router become events`() {
+        let peer = IPAddress.ipv4(IPv4Address(192, 0, 2, 3))
+        let differs = AgentEvent.peerDiffers(
+            router: "database", peer: peer, what: .equalPriority(100), at: 1_500_000_000)
+        #expect(
+            EventDocument(differs)
+                == .difference(
+                    DifferenceDocument(
+                        router: "database", peer: "192.0.2.3", kind: "equal-priority", ownValue: "100",
+                        peerValue: "100",
+                        text: PeerDifference.equalPriority(100).sentence, at: Timestamp(milliseconds: 1500))))
+        let dropped = AgentEvent.dropped(router: nil, reason: .truncated, source: peer, count: 2, at: 1_500_000_000)
+        #expect(
+            EventDocument(dropped)
+                == .dropped(
+                    DroppedDocument(
+                        router: nil, reason: "drop-truncated", counter: "packet-length-errors", source: "192.0.2.3",
+                        count: 2, at: Timestamp(milliseconds: 1500))))
+        let unsteady = AgentEvent.unsteady(
+            router: "database", transitions: 7, within: .seconds(60), text: "text", at: 1_500_000_000)
+        #expect(
+            EventDocument(unsteady)
+                == .unsteady(
+                    UnsteadyDocument(
+                        router: "database", transitions: 7, withinS: 60, text: "text",
+                        at: Timestamp(milliseconds: 1500))))
     }
 
     @Test func `the time since the last advert counts to now, and heartbeats and snapshots only renew it`() throws {
@@ -219,7 +363,7 @@ struct AnswerTests {
             from: .backup, to: .master, cause: .owner, at: Instant(nanoseconds: 5), effectivePriority: 255)
         let event = TransitionEvent(router: "database", transition: move, text: "text", at: 1_500_000_000)
         #expect(
-            EventDocument(event)
+            EventDocument(.transition(event))
                 == .transition(
                     TransitionDocument(
                         router: "database", from: .backup, to: .master, cause: "owner", text: "text",

@@ -2,6 +2,7 @@
 // for requests that no well-behaved client would send.
 
 import Configuration
+import Election
 import Glibc
 import Status
 import Synchronization
@@ -21,7 +22,9 @@ final class Agent: Sendable {
         var document = StatusDocument(
             version: "0.1.0", hostname: "a", pid: 1, started: Timestamp(milliseconds: 0),
             engine: EngineStatus(state: .running, pid: 2, since: Timestamp(milliseconds: 0), restarts: 0),
-            asOf: Timestamp(milliseconds: 1000), virtualRouters: [router("database"), router("web")])
+            asOf: Timestamp(milliseconds: 1000),
+            statistics: GlobalStatistics(Counters(), since: Timestamp(milliseconds: 0)),
+            virtualRouters: [router("database"), router("web")], interfaces: [])
         var requests: [ControlRequest] = []
         /// nil: never answers.
         var reply: ControlReply? = .done
@@ -34,7 +37,7 @@ final class Agent: Sendable {
     static func router(_ name: String) -> RouterStatus {
         RouterStatus(
             name: name, interface: "eth0", vrid: 1, family: "ipv4", version: 3, state: .backup, priority: 100,
-            preempt: true, advertisementIntervalMs: 100)
+            preempt: PreemptStatus(enabled: true), advertisementIntervalMs: 100)
     }
 
     var service: StatusService {

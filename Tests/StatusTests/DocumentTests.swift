@@ -16,11 +16,12 @@ struct DocumentTests {
     @Test func `a router of which nothing is known has every key, with null`() throws {
         let router = RouterStatus(
             name: "v", interface: "eth0", vrid: 1, family: "ipv6", version: 3, state: .initialize, priority: 100,
-            preempt: false, advertisementIntervalMs: 1000)
+            preempt: PreemptStatus(enabled: false), advertisementIntervalMs: 1000)
         let text = String(decoding: try jsonText(router), as: UTF8.self)
         for key in [
             "since", "unknown-since", "local-address", "master", "last-transition", "last-advert-heard-ms-ago",
-            "gate-release-timeout-ms",
+            "gate-release-timeout-ms", "up-datetime", "advertise-interval-sec", "virtual-mac", "last-adv-source",
+            "discontinuity-datetime",
         ] {
             #expect(text.contains(#""\#(key)":null"#))
         }
@@ -44,6 +45,34 @@ struct DocumentTests {
                 == #"{"at":"2026-11-21T03:00:00.000Z","cause":"owner","from":"backup","priority":255,"#
                 + #""router":"database","text":"t","to":"master","type":"transition"}"#)
         #expect(try decodeJSON(EventDocument.self, from: Array(text.utf8)) == .transition(move))
+        let at = time("2026-11-21T03:00:00.000Z")
+        let difference = EventDocument.difference(
+            DifferenceDocument(
+                router: "database", peer: "192.0.2.3", kind: "our-address", ownValue: nil, peerValue: nil, text: "t",
+                at: at))
+        let differenceText = String(decoding: try jsonText(difference), as: UTF8.self)
+        #expect(
+            differenceText
+                == #"{"at":"2026-11-21T03:00:00.000Z","kind":"our-address","own-value":null,"peer":"192.0.2.3","#
+                + #""peer-value":null,"router":"database","text":"t","type":"difference"}"#)
+        #expect(try decodeJSON(EventDocument.self, from: Array(differenceText.utf8)) == difference)
+        let unsteady = EventDocument.unsteady(
+            UnsteadyDocument(router: "database", transitions: 7, withinS: 60, text: "t", at: at))
+        let unsteadyText = String(decoding: try jsonText(unsteady), as: UTF8.self)
+        #expect(
+            unsteadyText
+                == #"{"at":"2026-11-21T03:00:00.000Z","router":"database","text":"t","transitions":7,"type":"unsteady","#
+                + #""within-s":60}"#)
+        #expect(try decodeJSON(EventDocument.self, from: Array(unsteadyText.utf8)) == unsteady)
+        let dropped = EventDocument.dropped(
+            DroppedDocument(
+                router: nil, reason: "drop-ttl", counter: "ip-ttl-errors", source: "192.0.2.3", count: 3, at: at))
+        let droppedText = String(decoding: try jsonText(dropped), as: UTF8.self)
+        #expect(
+            droppedText
+                == #"{"at":"2026-11-21T03:00:00.000Z","count":3,"counter":"ip-ttl-errors","reason":"drop-ttl","#
+                + #""router":null,"source":"192.0.2.3","type":"packet-dropped"}"#)
+        #expect(try decodeJSON(EventDocument.self, from: Array(droppedText.utf8)) == dropped)
         #expect(String(decoding: try jsonText(EventDocument.alive), as: UTF8.self) == #"{"type":"alive"}"#)
         #expect(try decodeJSON(EventDocument.self, from: Array(#"{"type":"alive"}"#.utf8)) == .alive)
     }

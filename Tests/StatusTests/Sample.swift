@@ -1,5 +1,6 @@
 // A document in which every key has a value, and the JSON it must be.
 
+import Election
 import Status
 
 func time(_ text: String) -> Timestamp { Timestamp(text) ?? Timestamp(milliseconds: 0) }
@@ -7,21 +8,42 @@ func time(_ text: String) -> Timestamp { Timestamp(text) ?? Timestamp(millisecon
 func sampleRouter() -> RouterStatus {
     var router = RouterStatus(
         name: "database", interface: "eth0", vrid: 51, family: "ipv4", version: 3, state: .master, priority: 150,
-        preempt: true, advertisementIntervalMs: 100)
+        preempt: PreemptStatus(enabled: true, holdTime: 30), advertisementIntervalMs: 100)
+    router.alsoVersion2 = true
+    router.peers = [
+        PeerStatus(address: "192.0.2.3", minimumTTL: 255), PeerStatus(address: "198.51.100.3", minimumTTL: 254),
+    ]
     router.since = time("2026-11-21T03:00:00.250Z")
     router.effectivePriority = 90
     router.contributions = [ContributionStatus(check: "role", onFailure: "weight -60", reason: "exit status 1")]
     router.faults = [
         FaultStatus(fault: "check", check: "witness", reason: "timed out", text: "check witness: timed out")
     ]
+    router.upDatetime = time("2026-11-21T02:59:59.889Z")
     router.masterDownIntervalMs = 360.937
+    router.masterDownInterval = 36
     router.skewTimeUs = 60_937
+    router.skewTime = 60_937
     router.localAddress = "192.0.2.2"
+    router.lastAdvSource = "192.0.2.2"
     router.master = MasterStatus(address: "192.0.2.2", priority: 90, isSelf: true)
     router.addresses = [
         AddressStatus(address: "192.0.2.10/24", present: true),
         AddressStatus(address: "192.0.2.111/32", present: false),
     ]
+    router.addressCount = 2
+    router.virtualIPv4Address = ["192.0.2.10", "192.0.2.111"]
+    router.lastEvent = ProtocolEvent.masterTimeout.rawValue
+    router.newMasterReason = NewMasterReason.noResponse.rawValue
+    router.lastProtocolError = "checksum-error"
+    router.differences = [
+        DifferenceStatus(
+            peer: "192.0.2.3", kind: "interval", ownValue: "100 ms", peerValue: "1 s",
+            text: "it advertises every 1 s, here 100 ms is configured", first: time("2026-11-21T03:00:00.250Z"),
+            last: time("2026-11-21T05:03:03.000Z"), count: 12)
+    ]
+    router.discontinuityDatetime = time("2026-11-20T03:00:00.011Z")
+    router.timerLateMaxUs = 120
     router.lastTransition = TransitionStatus(
         from: .backup, to: .master, at: time("2026-11-21T03:00:00.250Z"), cause: "master-silent",
         text: "no advert from 192.0.2.3 for 361 ms (timer 0.1 ms late)")
@@ -38,27 +60,57 @@ func sampleRouter() -> RouterStatus {
 func sampleDocument() -> StatusDocument {
     StatusDocument(
         version: "0.1.0", hostname: "a", pid: 123, started: time("2026-11-20T03:00:00.000Z"),
-        engine: EngineStatus(state: .running, pid: 124, since: time("2026-11-20T03:00:00.010Z"), restarts: 0),
-        asOf: time("2026-11-21T05:03:03.500Z"), virtualRouters: [sampleRouter()])
+        engine: EngineStatus(
+            state: .running, pid: 124, since: time("2026-11-20T03:00:00.010Z"), restarts: 0, netlinkResyncs: 1),
+        asOf: time("2026-11-21T05:03:03.500Z"),
+        statistics: GlobalStatistics(sampleCounters(), since: time("2026-11-20T03:00:00.000Z")),
+        virtualRouters: [sampleRouter()],
+        interfaces: [InterfaceStatus(name: "eth0", virtualRouters: 1, counters: sampleCounters())])
+}
+
+private func sampleCounters() -> Counters {
+    var counters = Counters()
+    for (index, counter) in Counter.drops.enumerated() { counters[counter] = UInt64(index) }
+    counters[.versionErrors] = .max
+    return counters
 }
 
 let sampleRouterJSON =
-    #"{"addresses":[{"address":"192.0.2.10/24","present":true},{"address":"192.0.2.111/32","present":false}],"#
-    + #""advertisement-interval-ms":100,"checks":[{"check":"witness","on-failure":"fault","reason":null,"#
+    #"{"accept-mode":true,"address-count":2,"#
+    + #""addresses":[{"address":"192.0.2.10/24","present":true},{"address":"192.0.2.111/32","present":false}],"#
+    + #""advertise-interval-centi-sec":10,"advertise-interval-sec":null,"#
+    + #""advertisement-interval-ms":100,"also-version-2":true,"#
+    + #""checks":[{"check":"witness","on-failure":"fault","reason":null,"#
     + #""state":"passing"},{"check":"role","on-failure":"weight -60","reason":"exit status 1","state":"failing"}],"#
     + #""contributions":[{"check":"role","on-failure":"weight -60","reason":"exit status 1"}],"#
+    + #""differences":[{"count":12,"first":"2026-11-21T03:00:00.250Z","kind":"interval","#
+    + #""last":"2026-11-21T05:03:03.000Z","own-value":"100 ms","peer":"192.0.2.3","peer-value":"1 s","#
+    + #""text":"it advertises every 1 s, here 100 ms is configured"}],"#
+    + #""discontinuity-datetime":"2026-11-20T03:00:00.011Z","#
     + #""effective-priority":90,"family":"ipv4","faults":[{"check":"witness","fault":"check","reason":"timed out","#
-    + #""text":"check witness: timed out"}],"gate-release-timeout-ms":30000,"interface":"eth0","last-advert-heard-ms-ago":7383250.5,"#
+    + #""text":"check witness: timed out"}],"gate-release-timeout-ms":30000,"interface":"eth0","is-owner":false,"#
+    + #""last-adv-source":"192.0.2.2","last-advert-heard-ms-ago":7383250.5,"last-event":"master-timeout","#
+    + #""last-protocol-error":"checksum-error","#
     + #""last-transition":{"at":"2026-11-21T03:00:00.250Z","cause":"master-silent","from":"backup","#
     + #""text":"no advert from 192.0.2.3 for 361 ms (timer 0.1 ms late)","to":"master"},"#
     + #""local-address":"192.0.2.2","master":{"address":"192.0.2.2","priority":90,"self":true},"#
-    + #""master-down-interval-ms":360.937,"name":"database","preempt":true,"priority":150,"#
-    + #""since":"2026-11-21T03:00:00.250Z","skew-time-us":60937,"state":"master","#
+    + #""master-down-interval":36,"master-down-interval-ms":360.937,"name":"database","#
+    + #""new-master-reason":"no-response","#
+    + #""peers":[{"address":"192.0.2.3","minimum-ttl":255},{"address":"198.51.100.3","minimum-ttl":254}],"#
+    + #""preempt":{"enabled":true,"hold-time":30},"priority":150,"#
+    + #""since":"2026-11-21T03:00:00.250Z","skew-time":60937,"skew-time-us":60937,"state":"master","#
     + #""statistics":{"advertisement-rcvd":10,"advertisement-sent":20,"checksum-errors":3,"length-errors":0},"#
-    + #""unknown-since":null,"version":3,"vrid":51}"#
+    + #""timer-late-max-us":120,"unknown-since":null,"up-datetime":"2026-11-21T02:59:59.889Z","version":3,"#
+    + #""virtual-ipv4-address":["192.0.2.10","192.0.2.111"],"virtual-ipv6-address":[],"virtual-mac":null,"vrid":51}"#
 
 let sampleJSON =
     #"{"as-of":"2026-11-21T05:03:03.500Z","#
-    + #""engine":{"pid":124,"restarts":0,"since":"2026-11-20T03:00:00.010Z","state":"running"},"#
-    + #""hostname":"a","pid":123,"started":"2026-11-20T03:00:00.000Z","version":"0.1.0","virtual-routers":["#
+    + #""engine":{"netlink-resyncs":1,"pid":124,"restarts":0,"since":"2026-11-20T03:00:00.010Z","state":"running"},"#
+    + #""hostname":"a","interfaces":[{"name":"eth0","statistics":{"address-list-errors":8,"#
+    + #""authentication-data-errors":12,"authentication-type-errors":11,"checksum-errors":6,"destination-errors":0,"#
+    + #""interval-errors":9,"invalid-type-pkts-rcvd":5,"ip-ttl-errors":2,"not-link-local-errors":10,"#
+    + #""packet-length-errors":3,"source-errors":1,"version-errors":18446744073709551615,"vrid-errors":7},"#
+    + #""virtual-routers":1}],"pid":123,"started":"2026-11-20T03:00:00.000Z","#
+    + #""statistics":{"checksum-errors":6,"discontinuity-datetime":"2026-11-20T03:00:00.000Z","ip-ttl-errors":2,"#
+    + #""version-errors":18446744073709551615,"vrid-errors":7},"version":"0.1.0","virtual-routers":["#
     + sampleRouterJSON + "]}"

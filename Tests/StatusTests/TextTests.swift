@@ -12,6 +12,7 @@ struct TextTests {
                 database  MASTER for 2 h 3 min, since 03:00:00.250 UTC
                   master     this host, 192.0.2.2, priority 90
                   FAULT      check witness: timed out
+                  DIFFERS    192.0.2.3: it advertises every 1 s, here 100 ms is configured (interval, 12 times since 03:00:00.250 UTC)
                   priority   90 instead of 150 (weight -60: check role, exit status 1)
                   addresses  192.0.2.10/24   present
                              192.0.2.111/32  ABSENT
@@ -21,7 +22,8 @@ struct TextTests {
                   errors     checksum-errors 3
                   checks     witness  passing (on failure: fault)
                              role     FAILING: exit status 1 (on failure: weight -60)
-                  election   VRID 51 on eth0, IPv4, VRRP version 3, preempt, advert every 100 ms, master down after 360.9 ms
+                  peers      192.0.2.3, 198.51.100.3 (minimum-ttl 254)
+                  election   VRID 51 on eth0, IPv4, VRRP versions 3 and 2, preempt, advert every 100 ms, master down after 360.9 ms
 
                 """)
     }
@@ -30,6 +32,7 @@ struct TextTests {
         var router = sampleRouter()
         router.state = .backup
         router.faults = []
+        router.differences = []
         router.contributions = []
         router.effectivePriority = 150
         router.master = MasterStatus(address: "192.0.2.3", priority: 200, isSelf: false)
@@ -64,7 +67,7 @@ struct TextTests {
     @Test func `nobody known, no move and no advert are said in words`() {
         let router = RouterStatus(
             name: "v", interface: "eth0", vrid: 1, family: "ipv6", version: 2, state: .initialize, priority: 255,
-            preempt: false, advertisementIntervalMs: 1000)
+            preempt: PreemptStatus(enabled: false), advertisementIntervalMs: 1000)
         #expect(
             routerText(router, asOf: time("2026-11-21T05:03:03.500Z")) == """
                 v  INITIALIZE
@@ -99,6 +102,20 @@ struct TextTests {
             eventText(.transition(move))
                 == "2026-11-21T03:00:00.000Z  database  backup -> master  priority 255  owner: this host owns the addresses"
         )
+        let at = time("2026-11-21T03:00:00.000Z")
+        let difference = DifferenceDocument(
+            router: "database", peer: "192.0.2.3", kind: "version", ownValue: "3", peerValue: "2", text: "it differs",
+            at: at)
+        #expect(
+            eventText(.difference(difference))
+                == "2026-11-21T03:00:00.000Z  database  192.0.2.3 DIFFERS  version: it differs")
+        let unsteady = UnsteadyDocument(router: "database", transitions: 7, withinS: 60, text: "it flaps", at: at)
+        #expect(eventText(.unsteady(unsteady)) == "2026-11-21T03:00:00.000Z  database  UNSTEADY  it flaps")
+        let dropped = DroppedDocument(
+            router: "database", reason: "drop-ttl", counter: "ip-ttl-errors", source: "192.0.2.3", count: 3, at: at)
+        #expect(
+            eventText(.dropped(dropped))
+                == "2026-11-21T03:00:00.000Z  database  DROPPED 3  drop-ttl from 192.0.2.3")
         #expect(eventText(.alive) == nil)
         #expect(
             presentText(sampleRouter(), asOf: time("2026-11-21T05:03:03.500Z"))

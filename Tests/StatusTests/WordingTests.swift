@@ -70,7 +70,10 @@ import Wire
     @Test func `every counter has its own name in kebab-case`() {
         let names = Counter.allCases.map(\.name)
         #expect(Set(names).count == names.count)
-        #expect(names.allSatisfy { $0.utf8.allSatisfy { $0 == 0x2D || (0x61...0x7A).contains($0) } })
+        #expect(
+            names.allSatisfy {
+                $0.utf8.allSatisfy { $0 == 0x2D || (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) }
+            })
         #expect(Counter.advertsReceived.name == "advertisement-rcvd")
     }
 }

@@ -435,6 +435,8 @@ func snapshot(_ router: UInt32, _ state: StateName) -> RouterSnapshot {
 /// Collects events from the supervisor's thread.
 final class Events: Sendable {
     private let state = Locked<[TransitionEvent]>([])
-    func add(_ event: TransitionEvent) { state.change { $0.append(event) } }
+    func add(_ event: AgentEvent) {
+        if case .transition(let event) = event { state.change { $0.append(event) } }
+    }
     var all: [TransitionEvent] { state.value }
 }

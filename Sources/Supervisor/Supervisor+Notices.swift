@@ -1,0 +1,30 @@
+// What becomes of the engine's notices: a log line each, an event for those that users act on, and what they change here.
+
+import Election
+import Messages
+import System
+
+extension Supervisor {
+    func noticed(_ notice: Notice) {
+        let preempts = { (router: RouterID) in self.records[router]?.configuration.election.preempt ?? true }
+        log.write(LogLine(notice, name: name, preempts: preempts))
+        switch notice {
+        case .peerDiffers(let router, let peer, let difference):
+            events.publish(.peerDiffers(router: name(router), peer: peer, what: difference, at: Clock.wall()))
+        case .unsteady(let router, let transitions, let window):
+            let text = LogLine.unsteadyText(transitions, within: window)
+            events.publish(
+                .unsteady(
+                    router: name(router), transitions: transitions, within: window, text: text, at: Clock.wall()))
+        case .dropped(let router, _, let reason, let source, let count):
+            events.publish(
+                .dropped(router: router.map(name), reason: reason, source: source, count: count, at: Clock.wall()))
+        case .resynchronised:
+            mirror.update { $0.netlinkResyncs += 1 }
+        case .releaseGateFailed(let router, let failure, stopping: false):
+            staysEnabled(router, failure)
+        case .kernel, .leftoverRemoved, .releaseGateFailed:
+            break
+        }
+    }
+}
