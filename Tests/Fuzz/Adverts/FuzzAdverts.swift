@@ -54,8 +54,10 @@ private struct ReceivedInput {
             localAddress: flags & 0x08 != 0 ? nil : local, interval: .seconds(Int(interval)),
             checksum: ReceptionRules.Checksum(rawValue: receiver >> 2 & 0x03) ?? .either,
             password: receiver & 0x80 != 0 ? Array("secret".utf8) : nil, verifyAddressList: receiver & 0x20 != 0,
-            unicastPeers: receiver & 0x40 != 0 ? [local, source] : [],
-            firstAddressMustBeLinkLocal: receiver & 0x10 != 0)
+            unicastPeers: receiver & 0x40 != 0
+                ? [UnicastPeer(local), UnicastPeer(source, minimumHopLimit: flags & 0x80 != 0 ? 250 : 255)] : [],
+            firstAddressMustBeLinkLocal: receiver & 0x10 != 0,
+            alsoVersion2: flags & 0x40 != 0 && receiver & 0x03 == 0)
         if flags & 0x04 != 0 { rules.addressDigest = AddressDigest(listed) }
     }
 
@@ -79,7 +81,7 @@ private struct ReceivedInput {
 
     mutating func repairChecksum() {
         guard repair != .none, payload.count >= 8 else { return }
-        let tail = rules.version == .v2 ? 8 : 0
+        let tail = payload[0] >> 4 == 2 ? 8 : 0
         let length = min(8 + Int(payload[3]) * rules.family.addressLength + tail, payload.count)
         let covered = rules.family == .ipv6 ? payload.count : length
         payload[6] = 0
@@ -96,23 +98,27 @@ private struct ReceivedInput {
 
     /// What acceptance means.
     func check(_ advert: Advertisement) {
-        promise(advert.version == rules.version && advert.vrid == rules.vrid, "version and VRID are the receiver's")
+        promise(advert.vrid == rules.vrid, "the VRID is the receiver's")
+        promise(
+            advert.version == rules.version || rules.alsoVersion2 && advert.version == .v2, "the version is believed")
         promise(
             advert.priority == payload[2] && advert.addressCount == payload[3], "priority and count are the packet's")
-        promise(origin.hopLimit == 255, "the sender is on this segment")
+        let least = rules.unicastPeers.isEmpty ? 255 : rules.minimumHopLimit(from: origin.source)
+        promise(least.map { origin.hopLimit >= $0 } ?? false, "the sender is near enough")
         promise(origin.source != rules.localAddress, "our own address is no peer")
         promise(origin.source.family == rules.family && origin.destination.family == rules.family, "one family")
         promise(!rules.unicastPeers.isEmpty || origin.destination == .vrrpGroup(rules.family), "to the group")
         promise(advert.addressDigest == AddressDigest(listed), "the digest is that of the list")
         promise(listed.count == Int(advert.addressCount), "every listed address is there")
-        switch rules.version {
+        switch advert.version {
         case .v3:
             promise(advert.addressCount > 0, "version 3 lists an address")
             promise(advert.interval >= .milliseconds(10) && advert.interval <= .milliseconds(40_950), "interval")
         case .v2:
-            promise(advert.interval == rules.interval, "version 2 has one interval")
+            promise(rules.alsoVersion2 || advert.interval == rules.interval, "version 2 has one interval")
+            promise(advert.interval > .zero || !rules.alsoVersion2, "no interval of zero is learned")
         }
-        if rules.version == .v3, rules.checksum == .message, rules.family == .ipv4 {
+        if advert.version == .v3, rules.checksum == .message, rules.family == .ipv4 {
             promise(advert.checksumForm == .message, "only the message form was allowed")
         }
         if rules.family == .ipv6 { promise(advert.checksumForm == .pseudoHeader, "IPv6 has one checksum form") }
@@ -122,7 +128,8 @@ private struct ReceivedInput {
     private func sendAgain(_ advert: Advertisement) {
         let outgoing = OutgoingAdvertisement(
             version: advert.version, vrid: advert.vrid, priority: advert.priority, interval: advert.interval,
-            addresses: listed, checksumForm: advert.checksumForm, password: rules.password)
+            addresses: listed, checksumForm: advert.checksumForm,
+            password: advert.version == .v2 ? rules.password : nil)
         var octets: [UInt8] = []
         outgoing.encode(into: &octets, source: origin.source, destination: origin.destination)
         var expected = advert

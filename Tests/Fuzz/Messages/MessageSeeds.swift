@@ -12,7 +12,9 @@ private let vip6 = InterfaceAddress(
 
 private let configuration = VirtualRouterConfiguration(
     interface: "eth0", vrid: 10, priority: 200, advertisementInterval: .seconds(1), preempt: false,
-    preemptDelay: .seconds(9), addresses: [vip, vip6], checksum: .pseudoHeader, password: [1, 2, 3],
+    preemptDelay: .seconds(9), startDelay: .seconds(8), intervalLimit: 10,
+    peers: [UnicastPeer(vip.address, minimumHopLimit: 254)], addresses: [vip, vip6], checksum: .pseudoHeader,
+    password: [1, 2, 3],
     announcements: AnnouncementPlan(rounds: [.zero, .seconds(1)], refresh: .seconds(30)),
     checks: [
         CheckReference(check: check, effect: .fault), CheckReference(check: check, effect: .weight(-50)),
@@ -33,6 +35,13 @@ private let causes: [Cause] =
         .lastResort(check, .killed(9)), .disabled, .enabled, .stopped, .reconfigured,
     ] + faults.map { .fault($0) }
 
+private let differences: [PeerDifference] = [
+    .interval(own: .seconds(1), peer: .seconds(2), limit: .seconds(10)),
+    .addresses(own: 1, peer: 2, missing: vip.address, unexpected: nil), .version(own: .v3, peer: 2),
+    .checksumForm(own: .message, peer: .pseudoHeader), .authentication(own: 0, peer: 1), .bothOwner,
+    .ownerHears(priority: 9), .equalPriority(100), .ourAddress, .firstAddressNotLinkLocal,
+]
+
 private let snapshot: RouterSnapshot = {
     var snapshot = RouterSnapshot(router: router, state: .master)
     snapshot.since = 1
@@ -46,6 +55,11 @@ private let snapshot: RouterSnapshot = {
     snapshot.lastTransition = Transition(
         from: .backup, to: .master, cause: .recovered, at: Instant(nanoseconds: 9), effectivePriority: 3)
     snapshot.counters[.advertsSent] = .max
+    snapshot.lastProtocolError = .ttl
+    snapshot.differences = differences.map {
+        HeardDifference(
+            peer: vip.address, what: $0, first: Instant(nanoseconds: 1), last: Instant(nanoseconds: 2), count: 3)
+    }
     return snapshot
 }()
 
@@ -69,9 +83,9 @@ let reportSeeds: [Report] =
         .notice(.kernel(nil, call: "RTM_NEWADDR", subject: "vip", code: 13, explanation: "ipv6: disabled")),
         .notice(.leftoverRemoved(vip6, interface: "eth0")),
         .notice(.releaseGateFailed(router, .timedOut, stopping: true)),
-        .notice(.peerDiffers(router, peer: vip.address, what: .interval(own: .seconds(1), peer: .seconds(2)))),
-        .notice(.peerDiffers(router, peer: vip.address, what: .bothOwner)),
+        .notice(.unsteady(router, transitions: 7, within: .seconds(60))), .interfaceCounters("eth0", snapshot.counters),
     ]
+    + differences.map { .notice(.peerDiffers(router, peer: vip.address, what: $0)) }
     + causes.map {
         .transition(
             router, Transition(from: .fault, to: .backup, cause: $0, at: Instant(nanoseconds: 1), effectivePriority: 1))
