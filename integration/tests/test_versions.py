@@ -92,7 +92,7 @@ def test_a_version_2_master_is_waited_for_by_its_own_rate(lab):
     a.wait_state("backup")
     peer.send(version=3, interval=20)
     peer.send()
-    wait_until(lambda: a.statistic("version-2-twins") == 1, 5, "the twin is counted")
+    wait_until(lambda: a.statistic("twin-advertisements") == 1, 5, "the twin is counted")
     assert a.router()["master-down-interval"] < 100, "and teaches nothing"
 
 
