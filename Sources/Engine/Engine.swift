@@ -33,8 +33,16 @@ package final class Engine {
     /// What is read of one socket in one turn at most; the rest waits for the next turn, so that a flood cannot hold the
     /// timers.
     static let packetsPerDrain = 256
-    /// How often every router's snapshot and counters go up.
+    /// Deadlines that are served in one turn at most: with all that a takeover needs they take about a slice. More are served
+    /// by the next turns, in the order in which they were due.
+    static let deadlinesPerTurn = 32
+    /// Commands that are obeyed in one turn at most.
+    static let commandsPerTurn = 32
+    /// How often every router's snapshot and counters go up, and how long a turn may be busy with that, nanoseconds.
     static let snapshotPeriod: Int64 = 1_000_000_000
+    static let slice: Int64 = 1_000_000
+    /// How far heartbeats are apart at least while no router advertises more often than four times as often, nanoseconds.
+    static let beatPeriod: Int64 = 10_000_000
 
     enum Token {
         static let supervisor: UInt64 = 1
@@ -59,15 +67,29 @@ package final class Engine {
     /// What was last reported of each interface's strays.
     private var strays: [String: Counters] = [:]
     private var heard: [RouterID] = []
+    /// What the next heartbeat tells began at this boot time; nil while there is nothing to tell.
+    private var batchBegan: Int64?
+    private var lastBeat: Int64 = 0
+    /// At least so far are heartbeats apart, nanoseconds.
+    var beatPeriod = Engine.beatPeriod
+    /// When snapshots that found no time are gone on with.
+    private var nextSlice = Int64.max
+    /// Who uses an interface.
+    var members: [String: Set<RouterID>] = [:]
     /// Nothing is sent and no timer served before the first commit.
     var isCommitted = false
     var isStopping = false
 
     private var poller: Poller
     private let timer: TimerDescriptor
+    /// When the timer fires, CLOCK_MONOTONIC in nanoseconds.
+    private var timerSet = Int64.max
+    /// Counts the looks at all advert sockets.
+    private var look: UInt64 = 0
+    private var readable: [UInt64] = []
     private let monitor: NetlinkMonitor
     private var events: [KernelEvent] = []
-    private var packet = PacketBuffer()
+    var packet = PacketBuffer()
     private var message = [UInt8](repeating: 0, count: MessageSocket.maximumLength)
     var payload: [UInt8] = []
     private var nextSnapshot = Clock.monotonic() + snapshotPeriod
@@ -98,7 +120,7 @@ package final class Engine {
     package func run() {
         var tokens: [UInt64] = []
         while !(isStopping && node.hasStopped) {
-            timer.set(nextWake)
+            setTimer()
             do throws(SystemError) {
                 try poller.wait(milliseconds: -1, into: &tokens)
             } catch {
@@ -108,7 +130,7 @@ package final class Engine {
             turn(tokens)
         }
         reporter.markDirty(Array(records.keys))
-        reporter.flushSnapshots { snapshot(of: $0) }
+        _ = reporter.flushSnapshots { snapshot(of: $0) }
         reporter.send(.stopped)
     }
 
@@ -116,8 +138,19 @@ package final class Engine {
     package func warn(_ error: SystemError) { tell(error, for: nil) }
 
     private var nextWake: Int64 {
-        guard isCommitted, let deadline = node.deadline else { return nextSnapshot }
-        return min(nextSnapshot, deadline.nanoseconds)
+        var wake = min(nextSnapshot, nextSlice)
+        if batchBegan != nil { wake = min(wake, lastBeat + beatPeriod) }
+        guard isCommitted, let deadline = node.deadline else { return wake }
+        return min(wake, deadline.nanoseconds)
+    }
+
+    /// Adverts put one deadline off after the other. A timer that fires too early costs an empty turn now and then; setting it anew
+    /// for each advert would cost much more.
+    private func setTimer() {
+        let wake = nextWake
+        guard wake < timerSet else { return }
+        timer.set(wake)
+        timerSet = wake
     }
 
     var now: Instant { Instant(nanoseconds: Clock.monotonic()) }
@@ -129,11 +162,11 @@ package final class Engine {
         for token in tokens {
             switch token {
             case Token.supervisor: commands = true
-            case Token.timer: timer.drain()
+            // Setting it makes it unreadable, and it is set before the next wait.
+            case Token.timer: timerSet = .max
             case Token.netlink: kernelEvents = true
             default:
-                let number = Int32(truncatingIfNeeded: token - Token.firstSocket)
-                if let port = ports.advertPort(number: number) { drain(port, atMost: Self.packetsPerDrain) }
+                if let port = port(token) { drain(port, atMost: Self.packetsPerDrain) }
             }
         }
         if kernelEvents { readKernelEvents() }
@@ -144,25 +177,48 @@ package final class Engine {
     }
 
     private func serveTimers() {
-        guard let deadline = node.deadline, deadline <= now else { return }
-        // What arrived before this moment is heard before a timer is believed, however much it is (promise 5). The socket's
-        // queue bounds it; what comes in meanwhile is left for the next turn.
-        for port in ports.adverts { drain(port, atMost: .max) }
-        node.wake(at: now, appendingTo: &actions)
+        let moment = now
+        guard let deadline = node.deadline, deadline <= moment else { return }
+        drainAll()
+        node.wake(at: moment, atMost: Self.deadlinesPerTurn, appendingTo: &actions)
         perform()
+    }
+
+    /// Reads what arrived before this moment, however much it is (promise 5): it is heard before a timer is believed. The sockets'
+    /// queues bound it, and the kernel knows which of them to look at; what comes in meanwhile is left for the next turn.
+    private func drainAll() {
+        look &+= 1
+        while true {
+            do throws(SystemError) {
+                try poller.wait(milliseconds: 0, into: &readable)
+            } catch {
+                for port in ports.adverts { drain(port, atMost: AdvertSocket.queueLength) }
+                return
+            }
+            var isNew = false
+            for token in readable {
+                guard let port = port(token), port.look != look else { continue }
+                port.look = look
+                isNew = true
+                drain(port, atMost: AdvertSocket.queueLength)
+            }
+            // What is readable goes round: a full answer with nothing new in it means that all have been seen.
+            guard isNew, readable.count == Poller.capacity else { return }
+        }
+    }
+
+    private func port(_ token: UInt64) -> AdvertPort? {
+        guard token >= Token.firstSocket else { return nil }
+        return ports.advertPort(number: Int32(truncatingIfNeeded: token - Token.firstSocket))
     }
 
     private func report() {
         let monotonic = Clock.monotonic()
-        node.takeHeard(into: &heard)
         let isDue = monotonic >= nextSnapshot
-        if isDue || !advertised.isEmpty || !heard.isEmpty {
-            reporter.beat(.heartbeat(at: Clock.boottime(), advertised: advertised, heard: heard))
-            advertised.removeAll(keepingCapacity: true)
-            heard.removeAll(keepingCapacity: true)
-        }
+        beat(monotonic, isDue: isDue)
         if isDue {
             nextSnapshot = monotonic + Self.snapshotPeriod
+            watchFloods()
             if needsResynchronisation {
                 resynchronise()
                 applyInterfaceChanges()
@@ -178,7 +234,21 @@ package final class Engine {
                 reporter.send(.gateWanted(gate.router, gate.kind, sequence: gate.sequence, cause: gate.cause))
             }
         }
-        reporter.flushSnapshots { snapshot(of: $0) }
+        let end = Clock.monotonic() + Self.slice
+        nextSlice = reporter.flushSnapshots(until: end) { snapshot(of: $0) } ? end + Self.slice : .max
+    }
+
+    /// Tells who sent and heard adverts; what falls between two heartbeats goes with the next. It is dated by its beginning: a new
+    /// engine must not think an advert younger than it is.
+    private func beat(_ monotonic: Int64, isDue: Bool) {
+        if batchBegan == nil, !advertised.isEmpty || node.hasHeard { batchBegan = Clock.boottime() }
+        guard isDue || batchBegan != nil && monotonic - lastBeat >= beatPeriod else { return }
+        node.takeHeard(into: &heard)
+        reporter.beat(.heartbeat(at: batchBegan ?? Clock.boottime(), advertised: advertised, heard: heard))
+        advertised.removeAll(keepingCapacity: true)
+        heard.removeAll(keepingCapacity: true)
+        batchBegan = nil
+        lastBeat = monotonic
     }
 
     /// What was dropped on each interface for nobody here, where that changed.
@@ -191,43 +261,6 @@ package final class Engine {
             strays[name] = counters
             reporter.send(.interfaceCounters(name, counters))
         }
-    }
-
-    // MARK: - Packets
-
-    private func drain(_ port: AdvertPort, atMost limit: Int) {
-        // What an earlier engine left in the queue is for the routers of the first commit.
-        guard isCommitted else { return }
-        port.arrivals.beginDrain()
-        for _ in 0..<limit {
-            do throws(SystemError) {
-                guard let received = try port.socket.receive(into: &packet) else {
-                    port.arrivals.endDrain()
-                    return
-                }
-                receive(received, at: port.arrivals.arrival(received.stamp))
-                if received.stamp >= port.arrivals.wall { return }
-            } catch {
-                // A receive error (ENETDOWN after the link went) says nothing that netlink does not say better.
-                return
-            }
-        }
-    }
-
-    private func receive(_ received: ReceivedPacket, at heardAt: Instant) {
-        let origin = PacketOrigin(
-            source: received.source, destination: received.destination, hopLimit: received.hopLimit)
-        let notice = node.receive(
-            packet.bytes.span.extracting(received.payload), from: origin, interfaceIndex: received.interfaceIndex,
-            heardAt: heardAt, at: now, appendingTo: &actions)
-        if let notice {
-            reporter.send(
-                .notice(
-                    .dropped(
-                        notice.router, interface: received.interfaceIndex, reason: notice.reason,
-                        source: received.source, count: notice.count)))
-        }
-        perform()
     }
 
     // MARK: - The kernel's events
@@ -266,7 +299,7 @@ package final class Engine {
     // MARK: - The supervisor's commands
 
     private func readCommands() {
-        while true {
+        for _ in 0..<Self.commandsPerTurn {
             do throws(SystemError) {
                 var received = try reporter.socket.receive(into: &message)
                 switch received.kind {
