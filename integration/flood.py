@@ -60,6 +60,7 @@ def kinds(family, victim, sender, priority=254):
     def other(octets):
         return plain(sealed(octets, source, group))
 
+    # To the victim alone: to others it is a good advert of the victim's.
     own = victim.source(family)
     found = [
         Kind("checksum", plain(good[:6] + bytes([good[6] ^ 1]) + good[7:]), "checksum-errors", "drop-checksum"),
@@ -67,7 +68,7 @@ def kinds(family, victim, sender, priority=254):
         Kind("version", other(b"\x41" + good[1:]), "version-errors", "what=version"),
         Kind("type", other(b"\x32" + good[1:]), "invalid-type-pkts-rcvd", "drop-type"),
         Kind("length", plain(good[:-1]), "packet-length-errors", "drop-truncated"),
-        Kind("too short", plain(good[:7]), None, "drop-truncated"),
+        Kind("too short", plain(good[:7]), "packet-length-errors", "drop-truncated"),
         Kind("count of 0", other(good[:3] + b"\0" + good[4:8]), "address-list-errors", "drop-address-count"),
         Kind("count of 255", other(good[:3] + b"\xff" + good[4:]), "packet-length-errors", "drop-truncated"),
         Kind("interval of 0", other(good[:4] + b"\0\0" + good[6:]), "interval-errors", "drop-interval-zero"),
@@ -80,7 +81,7 @@ def kinds(family, victim, sender, priority=254):
     mine = build_advert(own, group, VRID, priority, addresses, interval)
     if family.ipv6:
         # The kernel does not care that the source is its own.
-        found.append(Kind("our own address", frame(family, mine, own), "source-errors", "what=our-address"))
+        found.append(Kind("our own address", frame(family, mine, own, target=victim.mac), "source-errors", "what=our-address"))
         outside = build_advert("2001:db8::99", group, VRID, priority, addresses, interval)
         found.append(Kind("source", frame(family, outside, "2001:db8::99"), "source-errors", "drop-source"))
         # A fragment header that promises more: never a whole packet.
@@ -89,7 +90,7 @@ def kinds(family, victim, sender, priority=254):
         found.append(Kind("family", bytes(Ether(src="02:00:00:00:00:63", dst="01:00:5e:00:00:12") / IP(
             src="192.0.2.99", dst="224.0.0.18", ttl=255, proto=VRRP) / v4), None, None))
     else:
-        found.append(Kind("our own address", frame(family, mine, own), None, None))
+        found.append(Kind("our own address", frame(family, mine, own, target=victim.mac), None, None))
         nobody = build_advert("0.0.0.0", group, VRID, priority, addresses, interval)
         found.append(Kind("source", frame(family, nobody, "0.0.0.0"), "source-errors", "drop-source"))
         found.append(Kind("fragment", plain(good, flags="MF", id=7), None, None))
