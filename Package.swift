@@ -1,6 +1,6 @@
 // swift-tools-version: 6.2
 // The module graph of vipd. Imports follow the arrows given here and nothing else; the pure targets (Wire, Election,
-// Messages) compile in Embedded mode when VIPD_EMBEDDED is set, which is how the tests prove that they touch no system.
+// Messages, Simulation) compile in Embedded mode when VIPD_EMBEDDED is set, which is how the tests prove that they touch no system.
 
 import PackageDescription
 
@@ -28,6 +28,7 @@ let package = Package(
         .target(name: "Wire", swiftSettings: pure),
         .target(name: "Election", dependencies: ["Wire"], swiftSettings: pure),
         .target(name: "Messages", dependencies: ["Election", "Wire"], swiftSettings: pure),
+        .target(name: "Simulation", dependencies: ["Election", "Wire"], swiftSettings: pure),
 
         // The system.
         .target(name: "System", dependencies: ["CLinux"], swiftSettings: strict),
@@ -61,7 +62,7 @@ let package = Package(
         .executableTarget(
             name: "vipd",
             dependencies: [
-                "Configuration", "Probe", "Status", "Supervisor", "System", "Wire",
+                "Configuration", "Probe", "Simulation", "Status", "Supervisor", "System", "Wire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -73,7 +74,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "Election", "Wire"], swiftSettings: strict),
-        .testTarget(name: "ElectionTests", dependencies: ["Election", "Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "ElectionTests", dependencies: ["Election", "Wire"], exclude: ["Scenarios"], swiftSettings: strict),
         .testTarget(
             name: "EngineTests",
             dependencies: [
@@ -86,6 +88,8 @@ let package = Package(
             name: "ProbeTests", dependencies: ["Kernel", "Namespaces", "Probe", "System", "Wire"],
             swiftSettings: strict),
         .testTarget(name: "MessagesTests", dependencies: ["Election", "Messages", "Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Election", "Simulation", "Wire", "vipd"], swiftSettings: strict),
         .testTarget(name: "StatusTests", dependencies: ["Election", "Status", "Wire"], swiftSettings: strict),
         .testTarget(
             name: "StatusServerTests",
@@ -103,3 +107,21 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The fuzz targets, which need a build of their own with libFuzzer linked in (Tests/Fuzz/run).
+if Context.environment["VIPD_FUZZ"] != nil {
+    package.targets.append(.target(name: "FuzzSupport", path: "Tests/Fuzz/Support", swiftSettings: strict))
+    let fuzzed: [(name: String, modules: [Target.Dependency])] = [
+        ("Adverts", ["Wire"]),
+        ("Frames", ["Wire"]),
+        ("Messages", ["Election", "Messages", "Wire"]),
+        ("Netlink", ["Kernel", "Wire"]),
+        ("Configuration", ["Configuration", "Election", "Wire"]),
+    ]
+    for (name, modules) in fuzzed {
+        package.targets.append(
+            .executableTarget(
+                name: "Fuzz\(name)", dependencies: ["FuzzSupport"] + modules, path: "Tests/Fuzz/\(name)",
+                swiftSettings: strict))
+    }
+}

@@ -33,14 +33,16 @@ def holders(lab, address):
     return [name for name, host in lab.hosts.items() if host.has(address)]
 
 
-def follows(lab, address, holder, client="client", timeout=5):
+def follows(lab, address, holder, client="client", timeout=5, mac=None):
     """Waits until the client has `address` at `holder` and the switch would deliver there what the client sends. A client that knows the address
-    already sends nothing meanwhile: it is for the announcements to tell it and the switch. Then it reaches the address."""
+    already sends nothing meanwhile: it is for the announcements to tell it and the switch. Then it reaches the address. `mac` stands for the
+    host's own where it uses a virtual one."""
     client, holder = lab[client], lab[holder]
+    mac = mac or holder.mac
     if client.neighbour(address) is None:
         client.ping(address)
-    wait_until(lambda: client.neighbour(address) == holder.mac, timeout,
-               lambda: f"{client.name} has {address} at {client.neighbour(address)}, not {holder.mac} ({holder.name})")
+    wait_until(lambda: client.neighbour(address) == mac, timeout,
+               lambda: f"{client.name} has {address} at {client.neighbour(address)}, not {mac} ({holder.name})")
     wait_until(lambda: lab.port_of(client.neighbour(address)) == holder.name, timeout,
                lambda: f"the switch has {client.neighbour(address)} at port {lab.port_of(client.neighbour(address))}, not {holder.name}")
     assert client.ping(address, 2), f"{client.name} does not reach {address} at {holder.name}"

@@ -40,7 +40,7 @@ extension Problems {
                 let line = reference(to: first.place, from: router.place)
                 add(
                     router.place,
-                    "virtual router '\(quotable(router.name))' has the same vrid \(vrid), interface \(interface) and family"
+                    "virtual router '\(quotable(router.name))' has the same vrid \(vrid), interface \(quotable(interface)) and family"
                         + " as '\(quotable(first.name))' on \(line)")
             } else {
                 seen[identity] = router
@@ -76,7 +76,9 @@ extension Problems {
         guard let check = checks.first(where: { $0.name == name }) else {
             guard isComplete else { return }
             let known = checks.map(\.name)
-            let list = known.isEmpty ? "there are no checks" : "known: \(known.prefix(20).joined(separator: ", "))"
+            let list =
+                known.isEmpty
+                ? "there are no checks" : "known: \(known.prefix(20).map(quotable).joined(separator: ", "))"
             add(use.name.place, "unknown check '\(quotable(name))'\(suggestion(for: name, among: known)) \(list)")
             return
         }

@@ -83,7 +83,7 @@ func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
 /// `; did you mean 'X'?`, or only `otherwise`.
 func suggestion(for word: String, among known: [String], otherwise: String = ";") -> String {
     guard let word = nearest(to: word, among: known) else { return otherwise }
-    return "; did you mean '\(word)'?"
+    return "; did you mean '\(quotable(word))'?"
 }
 
 /// `a, b or c`.

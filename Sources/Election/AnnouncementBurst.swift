@@ -26,6 +26,12 @@ struct AnnouncementBurst: Hashable, Sendable {
         due = plan.refresh.map { now + $0 }
     }
 
+    /// Every address will be announced in a round that begins later, but not after `latest`.
+    func repeats(by latest: Instant, _ plan: AnnouncementPlan) -> Bool {
+        let next = position == 0 ? round : round + 1
+        return next < plan.rounds.count && started + plan.rounds[next] <= latest
+    }
+
     /// The addresses to announce now, as a range of their list; nil if nothing is due.
     mutating func next(at now: Instant, addresses count: Int, _ plan: AnnouncementPlan) -> Range<Int>? {
         guard let due, due <= now, count > 0 else { return nil }

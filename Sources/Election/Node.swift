@@ -199,6 +199,8 @@ package struct Node: Hashable, Sendable {
         appendingTo actions: inout [RouterAction]
     ) {
         guard let index = index(of: id) else { return }
+        // A gate that was cancelled may end all the same; its result is not that of the one which is awaited now.
+        guard slots[index].router.awaitedGate?.sequence == sequence else { return }
         let wasMaster = slots[index].router.stateName == .master
         send(.gate(sequence: sequence, failure: failure), to: index, now, &actions)
         if failure != nil, wasMaster, slots[index].router.stateName == .master, slots[index].isDisabled {

@@ -43,8 +43,10 @@ extension VirtualRouter {
         var master = master
         if advert.priority == 0 {  // FSM-A-3
             master.nextAdvert = now + configuration.advertisementInterval
-            state = .master(master)
             actions.append(.sendAdvert(priority: own))
+            // Who resigns was master, too, and announced (promise 3).
+            announceAgain(&master, now, &actions)
+            state = .master(master)
         } else if advert.priority > own {  // FSM-A-4
             yield(to: advert, from: source, at: heardAt, master, now, &actions)
         } else if advert.priority == own, let local = standing.localAddress, source > local {  // FSM-A-5
@@ -84,9 +86,20 @@ extension VirtualRouter {
                 counters[.assertAdvertsSuppressed] += 1
             }
         }
-        if master.claiming == nil, master.burst.map({ now - $0.started >= .seconds(1) }) ?? true {
+        announceAgain(&master, now, &actions)
+    }
+
+    /// Neighbours may have taken the binding of another master. At most one series begins in a second; where no round of the
+    /// present one is still to come by then, the next begins then, so that this master's announcement is the last.
+    private func announceAgain(_ master: inout Master, _ now: Instant, _ actions: inout [Action]) {
+        guard master.claiming == nil else { return }
+        guard let burst = master.burst, now - burst.started < .seconds(1) else {
             startBurst(&master, now, &actions)
+            return
         }
+        let next = burst.started + .seconds(1)
+        guard !burst.repeats(by: next, configuration.announcements) else { return }
+        master.burst = AnnouncementBurst(startingAt: next, configuration.announcements)
     }
 
     /// FSM-A-2 and the announcements. Adverts are due at start + n × interval; after a delay they go on from now, never in

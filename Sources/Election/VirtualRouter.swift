@@ -152,18 +152,9 @@ package struct VirtualRouter: Hashable, Sendable {
         ReceptionRules(
             version: configuration.version, family: configuration.family, vrid: configuration.vrid,
             localAddress: standing.localAddress, interval: configuration.advertisementInterval,
-            checksum: receivedForms, password: configuration.password,
-            addressDigest: addressDigest,
+            password: configuration.password, addressDigest: addressDigest,
             unicastPeers: configuration.peers, firstAddressMustBeLinkLocal: configuration.strictFirstAddress,
             alsoVersion2: configuration.alsoVersion2)
-    }
-
-    private var receivedForms: ReceptionRules.Checksum {
-        switch configuration.checksum {
-        case .automatic: .either
-        case .message: .message
-        case .pseudoHeader: .pseudoHeader
-        }
     }
 
     /// When it next wants `Event.deadline`; nil for never.

@@ -16,7 +16,8 @@ package struct CheckID: Hashable, Sendable {
     package init(_ number: UInt32) { self.number = number }
 }
 
-/// Which IPv4 checksum version 3 adverts carry (checklist V3-PK-08). Reception always accepts both unless a form is forced.
+/// Which IPv4 checksum version 3 adverts carry (checklist V3-PK-08). Both are believed, whatever is sent: ignoring a live
+/// master makes two.
 package enum ChecksumPolicy: UInt8, Sendable, Hashable {
     /// Send the form that peers were last heard to send; RFC 9568's (message only) until then.
     case automatic

@@ -48,7 +48,7 @@ extension PeerDifference {
         case .equalPriority(let priority):
             return "it too has priority \(priority); of two masters the one with the greater address stays"
         case .ourAddress:
-            return "its adverts come from our own address: another host has it too, or they are ours and a loop returns them;"
+            return "its adverts come from our own address: another host has it too, or a loop returns ours;"
                 + " they are dropped"
         case .firstAddressNotLinkLocal:
             return "its first address is not link-local, as RFC 9568 wants it"

@@ -223,7 +223,7 @@ extension Counter {
         case .trailingOctets: "trailing-octet-pkts"
         case .otherChecksumForm: "other-checksum-form-pkts"
         case .firstAddressNotLinkLocal: "first-address-not-link-local-pkts"
-        case .version2Twins: "version-2-twins"
+        case .version2Twins: "twin-advertisements"
         case .announcementsSent: "announcements-sent"
         case .addressAddErrors: "address-add-errors"
         case .addressDeleteErrors: "address-delete-errors"

@@ -70,8 +70,9 @@ extension LogLine {
                 .error, "gate-release-failed",
                 [("router", name(router)), ("reason", failure.reason), ("text", consequence)])
         case .unsteady(let router, let transitions, let window):
-            let text = "\(transitions) changes from or to master within \(window.components.seconds) s; is the interval too short"
-                + " for this network, or for this machine?"
+            let text =
+                "\(transitions) changes from or to master within \(window.components.seconds) s; is the interval"
+                + " too short for this network, or for this machine?"
             self.init(.warning, "unsteady", [("router", name(router)), ("text", text)])
         }
     }

@@ -71,6 +71,15 @@ struct RobustnessTests {
         for length in stride(from: 0, to: text.count, by: 7) { parse(Array(text[..<length])) }
     }
 
+    @Test func namesOfChecksAreMadePrintableWhereTheyAreSuggested() {
+        let text =
+            "checks:\n  \"g\\tat\\eeway\":\n    command: [/bin/true]\n    interval: 1s\n" + router("checks: [gateway]")
+        let found = errors(text)
+        #expect(found.count == 2, "the name is refused, and so is who names it almost")
+        #expect(found.allSatisfy { $0.contains("g\\tat\\u{1b}eway") }, "\(found)")
+        #expect(found.allSatisfy { error in error.utf8.allSatisfy { $0 >= 0x20 } })
+    }
+
     @Test func aThousandRoutersAreReadInTime() throws {
         var text = "virtual-routers:\n"
         for index in 0..<1000 {

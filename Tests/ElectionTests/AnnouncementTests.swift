@@ -72,4 +72,45 @@ import Wire
         bench.now = bench.now + .seconds(3_600)
         #expect(announcements(&bench, for: .seconds(1)).count == 1)
     }
+
+    @Test(arguments: [1, 0] as [UInt8])
+    func `promise 3: another master is followed by an announcement within a second, also where no round is left`(
+        _ priority: UInt8
+    ) {
+        var configuration = Bench.configuration(interval: .seconds(10))
+        configuration.announcements = AnnouncementPlan(rounds: [.zero, .milliseconds(100)], refresh: nil)
+        var bench = Bench(configuration)
+        bench.start()
+        bench.wait(.seconds(40))
+        _ = bench.run(for: .milliseconds(500))
+        bench.advert(priority, from: Bench.lowerPeer)
+        #expect(bench.announced.isEmpty, "at most one series a second")
+        let log = announcements(&bench, for: .seconds(5))
+        #expect(log.map(\.after) == [.milliseconds(500), .milliseconds(600)])
+    }
+
+    @Test func `promise 3: a round that comes too late does not count as the last word`() {
+        var configuration = Bench.configuration(interval: .seconds(10))
+        configuration.announcements = AnnouncementPlan(rounds: [.zero, .seconds(8)], refresh: nil)
+        var bench = Bench(configuration)
+        bench.start()
+        bench.wait(.seconds(40))
+        _ = bench.run(for: .milliseconds(500))
+        bench.advert(1, from: Bench.lowerPeer)
+        #expect(announcements(&bench, for: .seconds(5)).map(\.after) == [.milliseconds(500)])
+    }
+
+    @Test func `promise 3: a resumed master that hears another one announces within a second`() {
+        var bench = Bench()
+        bench.router.standing = bench.standing
+        bench.send(.resumeMaster)
+        bench.advert(1, from: Bench.lowerPeer)
+        #expect(announcements(&bench, for: .seconds(1)).count >= 1)
+    }
+
+    @Test func `promise 3: a master that hears a resignation announces`() {
+        var bench = Bench.master()
+        bench.advert(0)
+        #expect(bench.announced == [0..<1])
+    }
 }

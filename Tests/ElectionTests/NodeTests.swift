@@ -47,7 +47,8 @@ struct NodeBench {
     mutating func receive(
         _ priority: UInt8, vrid: UInt8 = 10, version: ProtocolVersion = .v3, interface: UInt32 = 7,
         from source: IPAddress = NodeBench.peer, to destination: IPAddress? = nil, hopLimit: UInt8 = 255,
-        addresses: [IPAddress]? = nil, interval: Duration = .seconds(1), password: [UInt8]? = nil, damage: (inout [UInt8]) -> Void = { _ in }
+        addresses: [IPAddress]? = nil, interval: Duration = .seconds(1), password: [UInt8]? = nil,
+        damage: (inout [UInt8]) -> Void = { _ in }
     ) -> Node.DropNotice? {
         let group = destination ?? IPAddress.vrrpGroup(source.family)
         var payload: [UInt8] = []
@@ -287,6 +288,23 @@ struct NodeBench {
         }
         #expect(bench.state(1) == .master)
         #expect(bench.node.router(RouterID(1))?.standing.isDisabled == false)
+    }
+
+    @Test func `the late result of a cancelled release gate is nobody's`() {
+        var bench = NodeBench()
+        bench.add(1) { $0.gatesRelease = true }
+        bench.wait(.seconds(4))
+        for wish in [true, false, true] {
+            bench.step { node, now, actions in node.setDisabled(RouterID(1), wish, at: now, appendingTo: &actions) }
+        }
+        bench.step { node, now, actions in
+            node.gate(RouterID(1), sequence: 1, failure: .killed(15), at: now, appendingTo: &actions)
+        }
+        #expect(bench.node.router(RouterID(1))?.standing.isDisabled == true)
+        bench.step { node, now, actions in
+            node.gate(RouterID(1), sequence: 2, failure: nil, at: now, appendingTo: &actions)
+        }
+        #expect(bench.state(1) == .disabled)
     }
 
     @Test func `an interface without carrier, without source or without socket is a fault of its routers`() {

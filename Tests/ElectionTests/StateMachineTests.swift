@@ -175,8 +175,10 @@ import Wire
         var bench = Bench.master()
         bench.advert(0)
         #expect(bench.sentPriorities == [100])
-        #expect(bench.untilDeadline == .seconds(1))
         #expect(bench.state == .master)
+        // Announcements come in between.
+        let log = bench.run(for: .milliseconds(1_999))
+        #expect(log.filter { $0.action == .sendAdvert(priority: 100) }.map(\.after) == [.seconds(1)])
     }
 
     @Test(arguments: [true, false])

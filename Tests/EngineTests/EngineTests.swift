@@ -37,7 +37,9 @@ private func master(_ configuration: VirtualRouterConfiguration) throws -> Engin
 /// An advert socket on the other host.
 private func listener(on hosts: borrowing TwoHosts) throws -> AdvertSocket {
     try hosts.onB {
-        try AdvertSocket(opening: .ipv4, interface: "vb", index: unsafe if_nametoindex("vb"))
+        let socket = try AdvertSocket(opening: .ipv4, interface: "vb", index: unsafe if_nametoindex("vb"))
+        try socket.listenToGroup(true)
+        return socket
     }
 }
 

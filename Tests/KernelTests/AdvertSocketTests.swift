@@ -19,6 +19,13 @@ private func advert(_ family: AddressFamily, from source: IPAddress) throws -> [
     return octets
 }
 
+/// A socket that hears the group, as that of an engine with a multicast router.
+private func groupSocket(_ family: AddressFamily, _ interface: String) throws -> AdvertSocket {
+    let socket = try AdvertSocket(opening: family, interface: interface, index: try index(of: interface))
+    try socket.listenToGroup(true)
+    return socket
+}
+
 private func ip(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
 
 /// A whole frame with an IPv4 header of our making.
@@ -49,9 +56,9 @@ struct AdvertSocketTests {
     func roundTrip(family: AddressFamily) async throws {
         try await withTwoHosts { hosts in
             let source = try ip(family == .ipv4 ? "10.9.0.1" : "fe80::a")
-            let sender = try AdvertSocket(opening: family, interface: "va", index: try index(of: "va"))
+            let sender = try groupSocket(family, "va")
             let receiver = try hosts.onB {
-                try AdvertSocket(opening: family, interface: "vb", index: try index(of: "vb"))
+                try groupSocket(family, "vb")
             }
             let payload = try advert(family, from: source)
             var buffer = PacketBuffer()
@@ -87,7 +94,7 @@ struct AdvertSocketTests {
         try await withTwoHosts { hosts in
             let tap = try hosts.onB { try FrameTap(interface: "vb", filter: "proto 112") }
             let source = try ip("10.9.0.1")
-            let sender = try AdvertSocket(opening: .ipv4, interface: "va", index: try index(of: "va"))
+            let sender = try groupSocket(.ipv4, "va")
             try sender.send(try advert(.ipv4, from: source), from: source, to: .vrrpGroup(.ipv4))
             #expect(isReadable(tap.number))
             var octets: [UInt8] = []
@@ -105,7 +112,7 @@ struct AdvertSocketTests {
         try await withTwoHosts { hosts in
             let tap = try hosts.onB { try FrameTap(interface: "vb", filter: "ip6 proto 112") }
             let source = try ip("fe80::a")
-            let sender = try AdvertSocket(opening: .ipv6, interface: "va", index: try index(of: "va"))
+            let sender = try groupSocket(.ipv6, "va")
             try sender.send(try advert(.ipv6, from: source), from: source, to: .vrrpGroup(.ipv6))
             #expect(isReadable(tap.number))
             var octets: [UInt8] = []
@@ -119,7 +126,7 @@ struct AdvertSocketTests {
     @Test("Another TTL, options and padding are delivered as they are, without the padding")
     func oddPackets() async throws {
         try await withTwoHosts { hosts in
-            let receiver = try AdvertSocket(opening: .ipv4, interface: "va", index: try index(of: "va"))
+            let receiver = try groupSocket(.ipv4, "va")
             let payload = try advert(.ipv4, from: try ip("10.9.0.2"))
             let mac = MACAddress(2, 0, 0, 0, 0, 0xB)
             try hosts.onB {
@@ -147,10 +154,9 @@ struct AdvertSocketTests {
     @Test("A hop limit below 255 is seen as such in IPv6")
     func hopLimit() async throws {
         try await withTwoHosts { hosts in
-            let receiver = try AdvertSocket(opening: .ipv6, interface: "va", index: try index(of: "va"))
+            let receiver = try groupSocket(.ipv6, "va")
             try hosts.onB {
-                let there = try index(of: "vb")
-                let sender = try AdvertSocket(opening: .ipv6, interface: "vb", index: there)
+                let sender = try groupSocket(.ipv6, "vb")
                 var hops: Int32 = 64
                 let size = socklen_t(MemoryLayout<Int32>.size)
                 #expect(
@@ -165,14 +171,40 @@ struct AdvertSocketTests {
         }
     }
 
+    @Test("A socket that leaves the group, or never joined it, hears unicast alone", arguments: AddressFamily.allCases)
+    func withoutGroup(family: AddressFamily) async throws {
+        try await withTwoHosts { hosts in
+            let source = try ip(family == .ipv4 ? "10.9.0.2" : "fe80::b")
+            let own = try ip(family == .ipv4 ? "10.9.0.1" : "fe80::a")
+            let receiver = try AdvertSocket(opening: family, interface: "va", index: try index(of: "va"))
+            try receiver.listenToGroup(false)
+            let sender = try hosts.onB { try groupSocket(family, "vb") }
+            let payload = try advert(family, from: source)
+            try sender.send(payload, from: source, to: .vrrpGroup(family))
+            #expect(!isReadable(receiver.number, within: 50))
+            try sender.send(payload, from: source, to: own)
+            #expect(isReadable(receiver.number))
+            var buffer = PacketBuffer()
+            #expect(try receiver.receive(into: &buffer)?.destination == own)
+            try receiver.listenToGroup(true)
+            try receiver.listenToGroup(true)
+            try sender.send(payload, from: source, to: .vrrpGroup(family))
+            #expect(isReadable(receiver.number))
+            #expect(try receiver.receive(into: &buffer)?.destination == .vrrpGroup(family))
+            try receiver.listenToGroup(false)
+            try sender.send(payload, from: source, to: .vrrpGroup(family))
+            #expect(!isReadable(receiver.number, within: 50))
+        }
+    }
+
     @Test("Adverts of another interface are not delivered", arguments: AddressFamily.allCases)
     func otherInterface(family: AddressFamily) async throws {
         try await withTwoHosts { hosts in
             try sh("ip link add vc type veth peer name vd; ip link set vc up; ip link set vd up")
-            let other = try AdvertSocket(opening: family, interface: "vc", index: try index(of: "vc"))
-            let own = try AdvertSocket(opening: family, interface: "va", index: try index(of: "va"))
+            let other = try groupSocket(family, "vc")
+            let own = try groupSocket(family, "va")
             try hosts.onB {
-                let sender = try AdvertSocket(opening: family, interface: "vb", index: try index(of: "vb"))
+                let sender = try groupSocket(family, "vb")
                 let source = try ip(family == .ipv4 ? "10.9.0.2" : "fe80::b")
                 try sender.send(try advert(family, from: source), from: source, to: .vrrpGroup(family))
             }
@@ -186,7 +218,7 @@ struct AdvertSocketTests {
         try await withTwoHosts { _ in
             let source = try ip("10.9.0.1")
             let payload = try advert(.ipv4, from: source)
-            let socket = try AdvertSocket(opening: .ipv4, interface: "va", index: try index(of: "va"))
+            let socket = try groupSocket(.ipv4, "va")
             func code(from source: IPAddress) -> Int32 {
                 do throws(SystemError) {
                     try socket.send(payload, from: source, to: .vrrpGroup(.ipv4))
@@ -219,7 +251,7 @@ struct AdvertSocketTests {
         try await withTwoHosts { _ in
             let source = try ip("fe80::a")
             let payload = try advert(.ipv6, from: source)
-            let socket = try AdvertSocket(opening: .ipv6, interface: "va", index: try index(of: "va"))
+            let socket = try groupSocket(.ipv6, "va")
             func code(from source: IPAddress) -> Int32 {
                 do throws(SystemError) {
                     try socket.send(payload, from: source, to: .vrrpGroup(.ipv6))
@@ -241,10 +273,10 @@ struct AdvertSocketTests {
     @Test("A socket goes on after its interface was down, with its group membership")
     func downAndUp() async throws {
         try await withTwoHosts { hosts in
-            let receiver = try AdvertSocket(opening: .ipv4, interface: "va", index: try index(of: "va"))
+            let receiver = try groupSocket(.ipv4, "va")
             try sh("ip link set va down; ip link set va up")
             try hosts.onB {
-                let sender = try AdvertSocket(opening: .ipv4, interface: "vb", index: try index(of: "vb"))
+                let sender = try groupSocket(.ipv4, "vb")
                 let source = try ip("10.9.0.2")
                 let requests = try NetlinkRequests()
                 try waitForCarrier("vb", requests)
@@ -262,11 +294,11 @@ struct AdvertSocketTests {
             let here = try index(of: "va")
             let kept: Descriptor
             do {
-                let first = try AdvertSocket(opening: .ipv4, interface: "va", index: here)
+                let first = try groupSocket(.ipv4, "va")
                 kept = try first.duplicate()
             }
             try hosts.onB {
-                let sender = try AdvertSocket(opening: .ipv4, interface: "vb", index: try index(of: "vb"))
+                let sender = try groupSocket(.ipv4, "vb")
                 let source = try ip("10.9.0.2")
                 try sender.send(try advert(.ipv4, from: source), from: source, to: .vrrpGroup(.ipv4))
             }
@@ -282,7 +314,7 @@ struct AdvertSocketTests {
         try await withTwoHosts { hosts in
             let source = try ip("10.9.0.1")
             let payload = try advert(.ipv4, from: source)
-            let socket = try AdvertSocket(opening: .ipv4, interface: "va", index: try index(of: "va"))
+            let socket = try groupSocket(.ipv4, "va")
             // A unicast advert to a host that has no socket for the protocol is answered with "protocol unreachable".
             try socket.send(payload, from: source, to: try ip("10.9.0.2"))
             #expect(isReadable(socket.number))

@@ -72,9 +72,11 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
     }()
 
     static let configuration = VirtualRouterConfiguration(
-        interface: "eth0", vrid: 255, version: .v2, alsoVersion2: true, priority: 254, advertisementInterval: .seconds(3),
+        interface: "eth0", vrid: 255, version: .v2, alsoVersion2: true, priority: 254,
+        advertisementInterval: .seconds(3),
         preempt: false, preemptDelay: .seconds(9), startDelay: .seconds(8), intervalLimit: 4095,
-        peers: [UnicastPeer(peer, minimumHopLimit: 1)], addresses: [vip6, vip4], checksum: .pseudoHeader, password: [1, 2, 3],
+        peers: [UnicastPeer(peer, minimumHopLimit: 1)], addresses: [vip6, vip4], checksum: .pseudoHeader,
+        password: [1, 2, 3],
         strictFirstAddress: true, announcements: AnnouncementPlan(rounds: [.zero, .seconds(1)], refresh: .seconds(30)),
         checks: [
             CheckReference(check: CheckID(1), effect: .fault), CheckReference(check: CheckID(2), effect: .weight(-253)),

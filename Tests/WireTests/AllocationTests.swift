@@ -19,6 +19,8 @@ import Wire
             let payload = octets(vector.hex)
             let origin = try vector.origin()
             var accepted = 0
+            // The first use of a type may allocate what describes it, once in a process.
+            _ = try? Advertisement(parsing: payload.span, from: origin, expecting: rules)
             let before = vipd_allocations()
             for _ in 0..<100 {
                 do throws(DropReason) {

@@ -1,0 +1,154 @@
+// How each action of the elections is done in a world: adverts, addresses, announcements, gates. The rules that concern a
+// single action look at it here, before it is done.
+
+import Election
+import Wire
+
+extension World {
+    /// Performs everything in `actions`, and what that causes.
+    mutating func perform(_ host: Int, only router: Int? = nil) {
+        var position = 0
+        while position < actions.count, violation == nil {
+            let item = actions[position]
+            position += 1
+            perform(item.action, host, Int(item.router.number) - 1)
+            if position > 1_000 { fail(.movesOn, nil, host) { "one event causes actions without end" } }
+        }
+        actions.removeAll(keepingCapacity: true)
+        if let router {
+            refresh(host, router)
+        } else {
+            for router in plan.routers.indices { refresh(host, router) }
+        }
+    }
+
+    private mutating func perform(_ action: Action, _ host: Int, _ router: Int) {
+        let place = plan.seat(host, router)
+        switch action {
+        case .sendAdvert(let priority):
+            sendAdvert(priority, host, router)
+        case .claim(let addresses):
+            claim(addresses, host, router)
+        case .release(let addresses):
+            note(host, router) { "releases \(addresses.count) address(es)" }
+            seats[place].held.removeAll { addresses.contains($0) }
+        case .announce(let range):
+            note(host, router) { "announces \(range.lowerBound + 1)...\(range.upperBound)" }
+            judgeAnnouncement(range, host, router)
+            announce(range, host, router)
+        case .runGate(let kind, let sequence, _):
+            runGate(kind, sequence, host, router)
+        case .cancelGate(let sequence):
+            note(host, router) { "cancels gate \(sequence)" }
+            seats[place].cancelGate(sequence)
+            for index in gates.indices
+            where gates[index].host == host && gates[index].router == router && gates[index].sequence == sequence
+                && gates[index].generation == hosts[host].generation
+            {
+                gates[index].isCancelled = true
+            }
+        case .transition(let transition):
+            note(host, router) { "\(transition.from.word) -> \(transition.to.word): \(transition.cause.word)" }
+            judge(transition, host, router)
+        case .releaseGateFailed(_, let leaving):
+            // The operator's wish is taken back, as the supervisor learns from the report.
+            guard !leaving else { return }
+            seats[place].wantsDisabled = false
+            seats[place].isDisabled = false
+        case .peerDiffers, .unsteady:
+            break
+        }
+    }
+
+    private mutating func sendAdvert(_ priority: UInt8, _ host: Int, _ router: Int) {
+        let place = plan.seat(host, router)
+        let segment = plan.routers[router].segment
+        note(host, router) { "sends an advert of priority \(priority)" }
+        guard let election = hosts[host].node.router(id(router)) else { return }
+        judgeAdvert(priority, election, host, router)
+        guard let source = election.standing.localAddress, hosts[host].hasCarrier[segment] else { return }
+        var payload: [UInt8] = []
+        OutgoingAdvertisement(
+            version: election.configuration.version, vrid: election.configuration.vrid, priority: priority,
+            interval: election.configuration.advertisementInterval, addresses: seats[place].advertised,
+            checksumForm: election.checksumForm, password: election.configuration.password
+        ).encode(into: &payload, source: source, destination: .vrrpGroup(plan.routers[router].family))
+        seats[place].lastAdvertSent = now
+        transmit(
+            Packet(
+                payload: payload, sender: host, router: router, segment: segment, sent: now, priority: priority,
+                interval: election.configuration.advertisementInterval.nanoseconds))
+    }
+
+    private mutating func claim(_ addresses: [InterfaceAddress], _ host: Int, _ router: Int) {
+        let place = plan.seat(host, router)
+        let isRefused = seats[place].refusesClaims
+        note(host, router) { "claims \(addresses.count) address(es)\(isRefused ? ", which is refused" : "")" }
+        judgeClaim(host, router)
+        var failure: ClaimFailure?
+        for (index, address) in addresses.enumerated() {
+            // The last one is refused, so that those before it are on the interface already.
+            if isRefused, index == addresses.count - 1 {
+                failure = ClaimFailure(address: address, code: 22)
+                seats[place].isDoubtful = true
+            } else if !seats[place].held.contains(address) {
+                seats[place].held.append(address)
+            }
+        }
+        if failure == nil {
+            seats[place].isDoubtful = false
+            if !seats[place].isResuming { seats[place].owes = addresses }
+        }
+        hosts[host].node.claimed(id(router), failure: failure, at: clock(host), appendingTo: &actions)
+    }
+
+    // MARK: - Gates
+
+    private mutating func runGate(_ kind: GateKind, _ sequence: UInt32, _ host: Int, _ router: Int) {
+        let place = plan.seat(host, router)
+        judgeGate(kind, sequence, host, router)
+        var time = random.within(0...plan.gateTime)
+        var failure: CheckFailure?
+        if seats[place].gatesHang {
+            time = plan.gateTime
+            failure = .timedOut
+        } else if seats[place].gatesFail {
+            failure = .exited(1)
+        }
+        note(host, router) { "runs \(kind == .claim ? "claim" : "release") gate \(sequence)" }
+        gates.append(
+            RunningGate(
+                host: host, router: router, sequence: sequence, generation: hosts[host].generation, failure: failure,
+                isLate: random.chance(250)))
+        queue.add(.gate, at: now + time, index: gates.count - 1)
+    }
+
+    mutating func finishGate(_ index: Int) {
+        let gate = gates[index]
+        guard gate.generation == hosts[gate.host].generation, !gate.isCancelled || gate.isLate else { return }
+        let failed = gate.failure != nil
+        note(gate.host, gate.router) {
+            "gate \(gate.sequence) \(failed ? "fails" : "passes")\(gate.isCancelled ? ", though cancelled" : "")"
+        }
+        order(gate.host, .gate(router: gate.router, sequence: gate.sequence, gate.failure))
+    }
+
+    // MARK: - Checks
+
+    mutating func runCheck(_ check: Int, of host: Int) {
+        queue.add(.check, at: now + plan.checks[check].period, host: host, index: check)
+        guard hosts[host].isListening, hosts[host].pausedUntil <= now else { return }
+        var verdict = Verdict.passing
+        for index in plan.faults.indices where activeFaults[index] && plan.faults[index].host == host {
+            let fault = plan.faults[index]
+            if fault.kind == .checkHangs, fault.value == check { return }
+            if fault.kind == .checkFails, fault.value == check { verdict = .failing(.exited(1)) }
+        }
+        if hosts[host].checks[check].verdict != verdict {
+            note(host) { "check \(check + 1) \(verdict.failure == nil ? "passes" : "fails")" }
+        }
+        hosts[host].checks[check].verdict = verdict
+        hosts[host].checks[check].judged = now
+        order(host, .verdict(check, verdict))
+    }
+}
