@@ -223,7 +223,9 @@ extension Engine {
             let configuration = record.configuration
             needsGroup = needsGroup || !configuration.isUnicast
             if !configuration.isUnicast { expected.expect(vrid: configuration.vrid, leastHops: 255) }
-            for peer in configuration.peers { expected.expect(vrid: configuration.vrid, leastHops: peer.minimumHopLimit) }
+            for peer in configuration.peers {
+                expected.expect(vrid: configuration.vrid, leastHops: peer.minimumHopLimit)
+            }
         }
         do throws(SystemError) {
             if let port = ports.advertPort(tag) {

@@ -7,6 +7,34 @@ import System
 import Wire
 
 extension Engine {
+    /// Reads what arrived before this moment, however much it is (promise 5): it is heard before a timer is believed. The sockets'
+    /// queues bound it, and the kernel knows which of them to look at; what comes in meanwhile is left for the next turn.
+    func drainAll() {
+        look &+= 1
+        while true {
+            do throws(SystemError) {
+                try poller.wait(milliseconds: 0, into: &readable)
+            } catch {
+                for port in ports.adverts { drain(port, atMost: AdvertSocket.queueLength) }
+                return
+            }
+            var isNew = false
+            for token in readable {
+                guard let port = port(token), port.look != look else { continue }
+                port.look = look
+                isNew = true
+                drain(port, atMost: AdvertSocket.queueLength)
+            }
+            // What is readable goes round: a full answer with nothing new in it means that all have been seen.
+            guard isNew, readable.count == Poller.capacity else { return }
+        }
+    }
+
+    func port(_ token: UInt64) -> AdvertPort? {
+        guard token >= Token.firstSocket else { return nil }
+        return ports.advertPort(number: Int32(truncatingIfNeeded: token - Token.firstSocket))
+    }
+
     func drain(_ port: AdvertPort, atMost limit: Int) {
         // What an earlier engine left in the queue is for the routers of the first commit.
         guard isCommitted else { return }

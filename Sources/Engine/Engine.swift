@@ -1,5 +1,5 @@
 // The engine's loop: readiness becomes events, Node decides, actions become kernel calls and reports. One thread; nothing here
-// waits for anything but the poller. It opens no file, starts no process and writes no log: what is worth a line is a report.
+// waits for anything but the poller, and for a moment where adverts come too close to be waited for one by one. It opens no file, starts no process and writes no log: what is worth a line is a report.
 
 import Election
 import Kernel
@@ -43,6 +43,14 @@ package final class Engine {
     static let slice: Int64 = 1_000_000
     /// How far heartbeats are apart at least while no router advertises more often than four times as often, nanoseconds.
     static let beatPeriod: Int64 = 10_000_000
+    /// The same for what was only heard, which nobody but people asks for.
+    static let hearsayPeriod: Int64 = 100_000_000
+    /// Where adverts of hundreds of virtual routers come in a row, being woken for each costs more than reading it. After so
+    /// many turns for adverts alone, none further than `moderationGap` from the last, the engine lets more come for
+    /// `moderation` before it looks again, unless a deadline is near. All in nanoseconds.
+    static let turnsInARow = 4
+    static let moderationGap: Int64 = 500_000
+    static let moderation: Int64 = 200_000
 
     enum Token {
         static let supervisor: UInt64 = 1
@@ -67,8 +75,8 @@ package final class Engine {
     /// What was last reported of each interface's strays.
     private var strays: [String: Counters] = [:]
     private var heard: [RouterID] = []
-    /// What the next heartbeat tells began at this boot time; nil while there is nothing to tell.
-    private var batchBegan: Int64?
+    /// When the first of the adverts went out that the next heartbeat tells of, boot time in nanoseconds; nil while there is none.
+    private var advertisedSince: Int64?
     private var lastBeat: Int64 = 0
     /// At least so far are heartbeats apart, nanoseconds.
     var beatPeriod = Engine.beatPeriod
@@ -80,13 +88,16 @@ package final class Engine {
     var isCommitted = false
     var isStopping = false
 
-    private var poller: Poller
+    var poller: Poller
     private let timer: TimerDescriptor
     /// When the timer fires, CLOCK_MONOTONIC in nanoseconds.
     private var timerSet = Int64.max
     /// Counts the looks at all advert sockets.
-    private var look: UInt64 = 0
-    private var readable: [UInt64] = []
+    var look: UInt64 = 0
+    var readable: [UInt64] = []
+    /// Turns for adverts alone in close succession, and when the last ended.
+    private var inARow = 0
+    private var lastTurn: Int64 = 0
     private let monitor: NetlinkMonitor
     private var events: [KernelEvent] = []
     var packet = PacketBuffer()
@@ -128,10 +139,21 @@ package final class Engine {
                 beginStop(withoutGates: true)
             }
             turn(tokens)
+            moderate(tokens)
         }
         reporter.markDirty(Array(records.keys))
         _ = reporter.flushSnapshots { snapshot(of: $0) }
         reporter.send(.stopped)
+    }
+
+    private func moderate(_ tokens: [UInt64]) {
+        let monotonic = Clock.monotonic()
+        let isClose = monotonic - lastTurn < Self.moderationGap
+        lastTurn = monotonic
+        inARow = isClose && !tokens.isEmpty && tokens.allSatisfy { $0 >= Token.firstSocket } ? inARow + 1 : 0
+        guard inARow >= Self.turnsInARow, nextWake - monotonic > 10 * Self.moderation else { return }
+        Clock.pause(nanoseconds: Self.moderation)
+        lastTurn = Clock.monotonic()
     }
 
     /// Reports something that went wrong before the engine began and that it can live with.
@@ -139,7 +161,7 @@ package final class Engine {
 
     private var nextWake: Int64 {
         var wake = min(nextSnapshot, nextSlice)
-        if batchBegan != nil { wake = min(wake, lastBeat + beatPeriod) }
+        if !advertised.isEmpty || node.hasHeard { wake = min(wake, nextBeat) }
         guard isCommitted, let deadline = node.deadline else { return wake }
         return min(wake, deadline.nanoseconds)
     }
@@ -184,34 +206,6 @@ package final class Engine {
         perform()
     }
 
-    /// Reads what arrived before this moment, however much it is (promise 5): it is heard before a timer is believed. The sockets'
-    /// queues bound it, and the kernel knows which of them to look at; what comes in meanwhile is left for the next turn.
-    private func drainAll() {
-        look &+= 1
-        while true {
-            do throws(SystemError) {
-                try poller.wait(milliseconds: 0, into: &readable)
-            } catch {
-                for port in ports.adverts { drain(port, atMost: AdvertSocket.queueLength) }
-                return
-            }
-            var isNew = false
-            for token in readable {
-                guard let port = port(token), port.look != look else { continue }
-                port.look = look
-                isNew = true
-                drain(port, atMost: AdvertSocket.queueLength)
-            }
-            // What is readable goes round: a full answer with nothing new in it means that all have been seen.
-            guard isNew, readable.count == Poller.capacity else { return }
-        }
-    }
-
-    private func port(_ token: UInt64) -> AdvertPort? {
-        guard token >= Token.firstSocket else { return nil }
-        return ports.advertPort(number: Int32(truncatingIfNeeded: token - Token.firstSocket))
-    }
-
     private func report() {
         let monotonic = Clock.monotonic()
         let isDue = monotonic >= nextSnapshot
@@ -238,16 +232,19 @@ package final class Engine {
         nextSlice = reporter.flushSnapshots(until: end) { snapshot(of: $0) } ? end + Self.slice : .max
     }
 
-    /// Tells who sent and heard adverts; what falls between two heartbeats goes with the next. It is dated by its beginning: a new
+    private var nextBeat: Int64 { lastBeat + (advertised.isEmpty ? Self.hearsayPeriod : beatPeriod) }
+
+    /// Tells who sent and heard adverts; what falls between two heartbeats goes with the next. It is dated by its first advert: a new
     /// engine must not think an advert younger than it is.
     private func beat(_ monotonic: Int64, isDue: Bool) {
-        if batchBegan == nil, !advertised.isEmpty || node.hasHeard { batchBegan = Clock.boottime() }
-        guard isDue || batchBegan != nil && monotonic - lastBeat >= beatPeriod else { return }
+        if advertisedSince == nil, !advertised.isEmpty { advertisedSince = Clock.boottime() }
+        let isWanted = !advertised.isEmpty || node.hasHeard
+        guard isDue || isWanted && monotonic >= nextBeat else { return }
         node.takeHeard(into: &heard)
-        reporter.beat(.heartbeat(at: batchBegan ?? Clock.boottime(), advertised: advertised, heard: heard))
+        reporter.beat(.heartbeat(at: advertisedSince ?? Clock.boottime(), advertised: advertised, heard: heard))
         advertised.removeAll(keepingCapacity: true)
         heard.removeAll(keepingCapacity: true)
-        batchBegan = nil
+        advertisedSince = nil
         lastBeat = monotonic
     }
 

@@ -54,7 +54,8 @@ extension LogLine {
         case .leftoverRemoved(let address, let interface):
             self.init(.notice, "leftover-removed", [("address", "\(address)"), ("interface", interface)])
         case .flood(let tag, let isFiltering):
-            let begun = "packets that no virtual router here expects come as a flood: the kernel lets in a sample of them,"
+            let begun =
+                "packets that no virtual router here expects come as a flood: the kernel lets in a sample of them,"
                 + " by which all are counted"
             self.init(
                 isFiltering ? .warning : .notice, isFiltering ? "flood" : "flood-ended",
