@@ -41,10 +41,15 @@ struct DeadlineQueue: Hashable, Sendable {
         if value < old { rise(places[router]) } else { sink(places[router]) }
     }
 
-    /// Appends the routers whose deadline is not after `now`, in ascending order.
-    func due(at now: Instant, into routers: inout [Int]) {
+    /// Appends the routers whose deadline is not after `now`, at most `limit` and then those with the earliest; in ascending
+    /// order of the routers.
+    func due(at now: Instant, atMost limit: Int = .max, into routers: inout [Int]) {
         let begin = routers.count
         collect(0, now, &routers)
+        if routers.count - begin > limit {
+            routers[begin...].sort { (deadlines[$0], $0) < (deadlines[$1], $1) }
+            routers.removeLast(routers.count - begin - limit)
+        }
         routers[begin...].sort()
     }
 

@@ -13,13 +13,14 @@ extension Node {
     }
 
     /// Takes a packet that the kernel received at `heardAt` on the interface with `interfaceIndex`; `payload` is what
-    /// follows the IP header. Returns a notice if the packet was dropped and the reason has not been told lately.
+    /// follows the IP header. Returns a notice if the packet was dropped and the reason has not been told lately. `weight` is
+    /// how many packets a dropped one stands for, where only a sample of them gets this far.
     package mutating func receive(
         _ payload: Span<UInt8>, from origin: PacketOrigin, interfaceIndex: UInt32, heardAt: Instant, at now: Instant,
-        appendingTo actions: inout [RouterAction]
+        weight: UInt32 = 1, appendingTo actions: inout [RouterAction]
     ) -> DropNotice? {
         guard let index = slot(for: payload, origin, interfaceIndex) else {
-            return dropStray(payload, origin, interfaceIndex, at: now)
+            return dropStray(payload, origin, interfaceIndex, weight: weight, at: now)
         }
         do throws(DropReason) {
             let advert = try Advertisement(parsing: payload, from: origin, expecting: slots[index].rules)
@@ -33,18 +34,20 @@ extension Node {
             send(.advert(advert, from: origin.source, heardAt: heardAt), to: index, now, &actions)
             return nil
         } catch {
-            slots[index].router.counters[error.counter] += 1
+            slots[index].router.counters[error.counter] += UInt64(weight)
             if error == .ttl || error == .version || error == .checksum {
                 slots[index].router.lastProtocolError = error
             }
             if origin.source == slots[index].rules.localAddress {
-                slots[index].router.counters[.ownAdvertsHeard] += 1
+                slots[index].router.counters[.ownAdvertsHeard] += UInt64(weight)
             }
             if let difference = difference(behind: error, payload, origin, index) {
                 differ(difference, from: origin.source, index, now, &actions)
                 return nil
             }
-            guard let count = slots[index].notices.admits(error, at: now) else { return nil }
+            guard let count = slots[index].notices.admits(error, weight, within: &noticeBudget, at: now) else {
+                return nil
+            }
             return DropNotice(router: slots[index].id, reason: error, count: count)
         }
     }
@@ -114,7 +117,7 @@ extension Node {
 
     /// A packet for no router of ours is judged by the checks that need none, so that its reason is counted all the same.
     private mutating func dropStray(
-        _ payload: Span<UInt8>, _ origin: PacketOrigin, _ interfaceIndex: UInt32, at now: Instant
+        _ payload: Span<UInt8>, _ origin: PacketOrigin, _ interfaceIndex: UInt32, weight: UInt32, at now: Instant
     ) -> DropNotice? {
         let version: ProtocolVersion = payload.count > 0 && payload[0] >> 4 == 2 ? .v2 : .v3
         // VRID 0 is nobody's, so a packet that is otherwise whole is dropped for its VRID; 0 itself is as unknown as any.
@@ -126,8 +129,8 @@ extension Node {
         } catch {
             if !(payload.count >= 2 && payload[1] == 0) || error.precedesVRID { reason = error }
         }
-        strayCounters[interfaceIndex, default: Counters()][reason.counter] += 1
-        guard let count = strayNotices.admits(reason, at: now) else { return nil }
+        strayCounters[interfaceIndex, default: Counters()][reason.counter] += UInt64(weight)
+        guard let count = strayNotices.admits(reason, weight, within: &noticeBudget, at: now) else { return nil }
         return DropNotice(router: nil, reason: reason, count: count)
     }
 }
@@ -170,25 +173,45 @@ struct NoticeLimiter: Hashable, Sendable {
 
     private struct Entry: Hashable, Sendable {
         let reason: DropReason
-        var told: Instant
-        var untold: UInt32
+        /// nil when the budget never allowed it.
+        var told: Instant?
+        var untold: UInt32 = 0
     }
 
     private var entries: [Entry] = []
 
-    /// The number to tell, this one included; nil to stay silent.
-    mutating func admits(_ reason: DropReason, at now: Instant) -> UInt32? {
-        guard let index = entries.firstIndex(where: { $0.reason == reason }) else {
-            entries.append(Entry(reason: reason, told: now, untold: 0))
-            return 1
+    /// The number to tell, this one's `weight` included; nil to stay silent.
+    mutating func admits(
+        _ reason: DropReason, _ weight: UInt32, within budget: inout NoticeBudget, at now: Instant
+    ) -> UInt32? {
+        var place = 0
+        while place < entries.count, entries[place].reason != reason { place += 1 }
+        if place == entries.count { entries.append(Entry(reason: reason)) }
+        let (sum, isOver) = entries[place].untold.addingReportingOverflow(weight)
+        entries[place].untold = isOver ? .max : sum
+        if let told = entries[place].told, now - told < Self.period { return nil }
+        guard budget.admits(at: now) else { return nil }
+        entries[place].told = now
+        defer { entries[place].untold = 0 }
+        return entries[place].untold
+    }
+}
+
+/// How many notices of drops the routers of a host have together: one flood may reach the VRIDs of all of them in turn, and the log must
+/// not pay for it. What is not told is counted all the same.
+struct NoticeBudget: Hashable, Sendable {
+    static let limit = 30
+
+    private var begin: Instant?
+    private var count = 0
+
+    mutating func admits(at now: Instant) -> Bool {
+        if begin.map({ now - $0 >= NoticeLimiter.period }) ?? true {
+            begin = now
+            count = 0
         }
-        guard now - entries[index].told >= Self.period else {
-            entries[index].untold &+= 1
-            return nil
-        }
-        let count = entries[index].untold &+ 1
-        entries[index] = Entry(reason: reason, told: now, untold: 0)
-        return count
+        count += 1
+        return count <= Self.limit
     }
 }
 

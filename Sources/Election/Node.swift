@@ -33,6 +33,8 @@ package struct Node: Hashable, Sendable {
 
     /// In the order of their arrival.
     var slots: [Slot] = []
+    /// Whether a slot is removed: hardly ever, and asked all the time.
+    private var hasRemoved = false
     var checks = CheckTable()
     var interfaces: [String: InterfaceFacts] = [:]
     var isStopping = false
@@ -44,6 +46,7 @@ package struct Node: Hashable, Sendable {
     /// Per interface index: drops that belong to no router, and packets for VRIDs that nobody here has.
     var strayCounters: [UInt32: Counters] = [:]
     var strayNotices = NoticeLimiter()
+    var noticeBudget = NoticeBudget()
     /// Routers that heard a valid advert since `takeHeard`.
     var heard: [RouterID] = []
     private var scratch: [Action] = []
@@ -63,6 +66,7 @@ package struct Node: Hashable, Sendable {
         if let index = index(of: id) {
             slots[index].isDisabled = disabled
             slots[index].isRemoved = false
+            hasRemoved = hasRemoved && slots.contains { $0.isRemoved }
             send(.reconfigured(configuration), to: index, now, &actions)
             slots[index].rules = slots[index].router.receptionRules
             listen()
@@ -75,7 +79,7 @@ package struct Node: Hashable, Sendable {
         let index = slots.count - 1
         places[id] = index
         deadlines.append()
-        listen()
+        listen(index)
         let standing = standing(of: slots[index])
         slots[index].router.standing = standing
         slots[index].rules = slots[index].router.receptionRules
@@ -88,6 +92,7 @@ package struct Node: Hashable, Sendable {
     package mutating func remove(_ id: RouterID, at now: Instant, appendingTo actions: inout [RouterAction]) {
         guard let index = index(of: id) else { return }
         slots[index].isRemoved = true
+        hasRemoved = true
         refresh(index, now, &actions)
     }
 
@@ -118,9 +123,10 @@ package struct Node: Hashable, Sendable {
     /// Forgets routers that left the configuration and have come to rest, and lets begin what waited for them; true if there
     /// were any.
     package mutating func forgetRemoved(at now: Instant, appendingTo actions: inout [RouterAction]) -> Bool {
+        guard hasRemoved else { return false }
         let count = slots.count
-        guard slots.contains(where: { $0.isRemoved }) else { return false }
         slots.removeAll { $0.isRemoved && $0.router.stateName == .initialize }
+        hasRemoved = slots.contains { $0.isRemoved }
         guard slots.count != count else { return false }
         places.removeAll(keepingCapacity: true)
         deadlines.reset(count: slots.count)
@@ -212,11 +218,11 @@ package struct Node: Hashable, Sendable {
         return min(verdict, router)
     }
 
-    /// Serves every deadline that has come.
-    package mutating func wake(at now: Instant, appendingTo actions: inout [RouterAction]) {
+    /// Serves every deadline that has come, at most `limit` of them, the longest overdue; then `deadline` has not moved on.
+    package mutating func wake(at now: Instant, atMost limit: Int = .max, appendingTo actions: inout [RouterAction]) {
         if checks.expire(at: now) { refreshAll(now, &actions) }
         due.removeAll(keepingCapacity: true)
-        deadlines.due(at: now, into: &due)
+        deadlines.due(at: now, atMost: limit, into: &due)
         for index in due {
             if let deadline = slots[index].router.deadline {
                 slots[index].router.timerLateMax = max(slots[index].router.timerLateMax, now - deadline)
@@ -226,6 +232,9 @@ package struct Node: Hashable, Sendable {
     }
 
     // MARK: - Reading
+
+    /// Whether a router heard a valid advert since the last `takeHeard`.
+    package var hasHeard: Bool { !heard.isEmpty }
 
     /// The routers that heard a valid advert since the last call, each once.
     package mutating func takeHeard(into list: inout [RouterID]) {
@@ -269,11 +278,12 @@ package struct Node: Hashable, Sendable {
 
     private mutating func listen() {
         listeners.removeAll()
-        for index in slots.indices {
-            let configuration = slots[index].router.configuration
-            guard let interface = interfaces[configuration.interface]?.index else { continue }
-            listeners.add(index, interface, configuration.family, configuration.vrid)
-        }
+        for index in slots.indices { listen(index) }
+    }
+
+    private mutating func listen(_ index: Int) {
+        guard let interface = interfaces[slots[index].router.configuration.interface]?.index else { return }
+        listeners.add(index, interface, slots[index].rules.family, slots[index].rules.vrid)
     }
 
     private func standing(of slot: Slot) -> Standing {
@@ -291,14 +301,13 @@ package struct Node: Hashable, Sendable {
     /// gate: the new one waits, or both would be the one that packets are for, and the old one's release would take away
     /// what the new one claimed.
     private func hasPredecessor(_ slot: Slot) -> Bool {
+        guard hasRemoved, !slot.isRemoved else { return false }
         let new = slot.router.configuration
-        return !slot.isRemoved
-            && slots.contains { other in
-                let old = other.router.configuration
-                let isSameElection =
-                    old.interface == new.interface && old.vrid == new.vrid && old.family == new.family
-                return other.isRemoved && (isSameElection || old.sharesAddress(with: new))
-            }
+        return slots.contains { other in
+            let old = other.router.configuration
+            let isSameElection = old.interface == new.interface && old.vrid == new.vrid && old.family == new.family
+            return other.isRemoved && (isSameElection || old.sharesAddress(with: new))
+        }
     }
 
     private mutating func refreshAll(_ now: Instant, _ actions: inout [RouterAction]) {

@@ -63,6 +63,7 @@ extension Engine {
         let old = records[id]
         if old == nil {
             records[id] = RouterRecord(configuration)
+            members[configuration.interface, default: []].insert(id)
         } else {
             records[id]?.configuration = configuration
             records[id]?.advertised = configuration.addresses.map(\.address)
@@ -103,6 +104,9 @@ extension Engine {
         }
         resumable.removeAll()
         closeUnusedPorts()
+        // A heartbeat tells a new engine how fresh a master's last advert is, so it is late by a fraction of an interval only.
+        let shortest = records.values.lazy.map { $0.configuration.advertisementInterval.nanoseconds / 4 }.min()
+        beatPeriod = min(Self.beatPeriod, shortest ?? Self.beatPeriod)
         reporter.send(.ready)
     }
 
@@ -145,6 +149,7 @@ extension Engine {
         var interfaces: Set<String> = []
         for (id, record) in records where !present.contains(id) {
             interfaces.insert(record.configuration.interface)
+            members[record.configuration.interface]?.remove(id)
             records[id] = nil
         }
         // The group may have to be left, and an address of a router that is gone may be a source of adverts again.
@@ -158,13 +163,16 @@ extension Engine {
     /// Tells the elections what became of the interfaces since the last look.
     func applyInterfaceChanges() {
         let changes = table.takeChanges()
-        let used = Set(records.values.map(\.configuration.interface))
-        for name in changes.interfaces where used.contains(name) {
+        var touched: [RouterID] = []
+        for name in changes.interfaces {
+            guard let users = members[name], !users.isEmpty else { continue }
             refreshFacts(of: name)
-            reporter.markDirty(records.filter { $0.value.configuration.interface == name }.map(\.key))
+            touched += users
         }
+        touched.sort()
+        reporter.markDirty(touched)
         perform()
-        for id in node.routerIDs.sorted() {
+        for id in touched {
             guard let router = node.router(id), router.stateName == .master,
                 let link = table.link(named: router.configuration.interface)
             else { continue }
@@ -185,7 +193,7 @@ extension Engine {
             node.interface(name, nil, at: now, appendingTo: &actions)
             return
         }
-        let users = records.values.filter { $0.configuration.interface == name }
+        let users = (members[name] ?? []).compactMap { records[$0] }
         var virtual: Set<IPAddress> = []
         for record in users where !record.configuration.isOwner { virtual.formUnion(record.advertised) }
         var facts = InterfaceFacts(index: link.index, isUp: link.isUp, hasCarrier: link.hasCarrier)
@@ -201,27 +209,36 @@ extension Engine {
             facts.globalIPv6 = address
         }
         if users.contains(where: { $0.configuration.family == .ipv4 }) {
-            facts.socketErrorIPv4 = openSocket(.ipv4, link)
+            facts.socketErrorIPv4 = openSocket(.ipv4, link, for: users)
         }
         if users.contains(where: { $0.configuration.family == .ipv6 }) {
-            facts.socketErrorIPv6 = openSocket(.ipv6, link)
+            facts.socketErrorIPv6 = openSocket(.ipv6, link, for: users)
         }
         ports.prepareFrames(on: link)
         node.interface(name, facts, at: now, appendingTo: &actions)
     }
 
     /// Makes sure that there is an advert socket; the errno if there cannot be one.
-    private func openSocket(_ family: AddressFamily, _ link: LinkState) -> Int32? {
+    private func openSocket(_ family: AddressFamily, _ link: LinkState, for users: [RouterRecord]) -> Int32? {
         let tag = SocketTag(family: family, interfaceIndex: link.index)
-        let needsGroup = records.values.contains {
-            $0.configuration.interface == link.name && $0.configuration.family == family && !$0.configuration.isUnicast
+        var needsGroup = false
+        var expected = FloodFilter()
+        for record in users where record.configuration.family == family {
+            let configuration = record.configuration
+            needsGroup = needsGroup || !configuration.isUnicast
+            if !configuration.isUnicast { expected.expect(vrid: configuration.vrid, leastHops: 255) }
+            for peer in configuration.peers {
+                expected.expect(vrid: configuration.vrid, leastHops: peer.minimumHopLimit)
+            }
         }
         do throws(SystemError) {
             if let port = ports.advertPort(tag) {
+                expect(expected, on: port)
                 try port.listenToGroup(needsGroup)
                 return nil
             }
             let port = try ports.open(tag, interface: link.name)
+            expect(expected, on: port)
             try port.listenToGroup(needsGroup)
             try watch(port)
             reporter.send(.socket(tag), descriptor: port.socket.number)

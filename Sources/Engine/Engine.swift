@@ -1,5 +1,5 @@
 // The engine's loop: readiness becomes events, Node decides, actions become kernel calls and reports. One thread; nothing here
-// waits for anything but the poller. It opens no file, starts no process and writes no log: what is worth a line is a report.
+// waits for anything but the poller, and for a moment where adverts come too close to be waited for one by one. It opens no file, starts no process and writes no log: what is worth a line is a report.
 
 import Election
 import Kernel
@@ -52,8 +52,24 @@ package final class Engine {
     /// What is read of one socket in one turn at most; the rest waits for the next turn, so that a flood cannot hold the
     /// timers.
     static let packetsPerDrain = 256
-    /// How often every router's snapshot and counters go up.
+    /// Deadlines that are served in one turn at most: with all that a takeover needs they take about a slice. More are served
+    /// by the next turns, in the order in which they were due.
+    static let deadlinesPerTurn = 32
+    /// Commands that are obeyed in one turn at most.
+    static let commandsPerTurn = 32
+    /// How often every router's snapshot and counters go up, and how long a turn may be busy with that, nanoseconds.
     static let snapshotPeriod: Int64 = 1_000_000_000
+    static let slice: Int64 = 1_000_000
+    /// How far heartbeats are apart at least while no router advertises more often than four times as often, nanoseconds.
+    static let beatPeriod: Int64 = 10_000_000
+    /// The same for what was only heard, which nobody but people asks for.
+    static let hearsayPeriod: Int64 = 100_000_000
+    /// Where adverts of hundreds of virtual routers come in a row, being woken for each costs more than reading it. After so
+    /// many turns for adverts alone, none further than `moderationGap` from the last, the engine lets more come for
+    /// `moderation` before it looks again, unless a deadline is near. All in nanoseconds.
+    static let turnsInARow = 4
+    static let moderationGap: Int64 = 500_000
+    static let moderation: Int64 = 200_000
 
     enum Token {
         static let supervisor: UInt64 = 1
@@ -78,15 +94,32 @@ package final class Engine {
     /// What was last reported of each interface's strays.
     private var strays: [String: Counters] = [:]
     private var heard: [RouterID] = []
+    /// When the first of the adverts went out that the next heartbeat tells of, boot time in nanoseconds; nil while there is none.
+    private var advertisedSince: Int64?
+    private var lastBeat: Int64 = 0
+    /// At least so far are heartbeats apart, nanoseconds.
+    var beatPeriod = Engine.beatPeriod
+    /// When snapshots that found no time are gone on with.
+    private var nextSlice = Int64.max
+    /// Who uses an interface.
+    var members: [String: Set<RouterID>] = [:]
     /// Nothing is sent and no timer served before the first commit.
     var isCommitted = false
     var isStopping = false
 
-    private var poller: Poller
+    var poller: Poller
     private let timer: TimerDescriptor
+    /// When the timer fires, CLOCK_MONOTONIC in nanoseconds.
+    private var timerSet = Int64.max
+    /// Counts the looks at all advert sockets.
+    var look: UInt64 = 0
+    var readable: [UInt64] = []
+    /// Turns for adverts alone in close succession, and when the last ended.
+    private var inARow = 0
+    private var lastTurn: Int64 = 0
     private let monitor: NetlinkMonitor
     private var events: [KernelEvent] = []
-    private var packet = PacketBuffer()
+    var packet = PacketBuffer()
     private var message = [UInt8](repeating: 0, count: MessageSocket.maximumLength)
     var payload: [UInt8] = []
     private var nextSnapshot = Clock.monotonic() + snapshotPeriod
@@ -117,7 +150,7 @@ package final class Engine {
     package func run() {
         var tokens: [UInt64] = []
         while !(isStopping && node.hasStopped) {
-            timer.set(nextWake)
+            setTimer()
             do throws(SystemError) {
                 try poller.wait(milliseconds: -1, into: &tokens)
             } catch {
@@ -125,18 +158,40 @@ package final class Engine {
                 beginStop(withoutGates: true)
             }
             turn(tokens)
+            moderate(tokens)
         }
         reporter.markDirty(Array(records.keys))
-        reporter.flushSnapshots { snapshot(of: $0) }
+        _ = reporter.flushSnapshots { snapshot(of: $0) }
         reporter.send(.stopped)
+    }
+
+    private func moderate(_ tokens: [UInt64]) {
+        let monotonic = Clock.monotonic()
+        let isClose = monotonic - lastTurn < Self.moderationGap
+        lastTurn = monotonic
+        inARow = isClose && !tokens.isEmpty && tokens.allSatisfy { $0 >= Token.firstSocket } ? inARow + 1 : 0
+        guard inARow >= Self.turnsInARow, nextWake - monotonic > 10 * Self.moderation else { return }
+        Clock.pause(nanoseconds: Self.moderation)
+        lastTurn = Clock.monotonic()
     }
 
     /// Reports something that went wrong before the engine began and that it can live with.
     package func warn(_ error: SystemError) { tell(error, for: nil) }
 
     private var nextWake: Int64 {
-        guard isCommitted, let deadline = node.deadline else { return nextSnapshot }
-        return min(nextSnapshot, deadline.nanoseconds)
+        var wake = min(nextSnapshot, nextSlice)
+        if !advertised.isEmpty || node.hasHeard { wake = min(wake, nextBeat) }
+        guard isCommitted, let deadline = node.deadline else { return wake }
+        return min(wake, deadline.nanoseconds)
+    }
+
+    /// Adverts put one deadline off after the other. A timer that fires too early costs an empty turn now and then; setting it anew
+    /// for each advert would cost much more.
+    private func setTimer() {
+        let wake = nextWake
+        guard wake < timerSet else { return }
+        timer.set(wake)
+        timerSet = wake
     }
 
     var now: Instant { Instant(nanoseconds: Clock.monotonic()) }
@@ -148,11 +203,11 @@ package final class Engine {
         for token in tokens {
             switch token {
             case Token.supervisor: commands = true
-            case Token.timer: timer.drain()
+            // Setting it makes it unreadable, and it is set before the next wait.
+            case Token.timer: timerSet = .max
             case Token.netlink: kernelEvents = true
             default:
-                let number = Int32(truncatingIfNeeded: token - Token.firstSocket)
-                if let port = ports.advertPort(number: number) { drain(port, atMost: Self.packetsPerDrain) }
+                if let port = port(token) { drain(port, atMost: Self.packetsPerDrain) }
             }
         }
         if kernelEvents { readKernelEvents() }
@@ -163,25 +218,20 @@ package final class Engine {
     }
 
     private func serveTimers() {
-        guard let deadline = node.deadline, deadline <= now else { return }
-        // What arrived before this moment is heard before a timer is believed, however much it is (promise 5). The socket's
-        // queue bounds it; what comes in meanwhile is left for the next turn.
-        for port in ports.adverts { drain(port, atMost: .max) }
-        node.wake(at: now, appendingTo: &actions)
+        let moment = now
+        guard let deadline = node.deadline, deadline <= moment else { return }
+        drainAll()
+        node.wake(at: moment, atMost: Self.deadlinesPerTurn, appendingTo: &actions)
         perform()
     }
 
     private func report() {
         let monotonic = Clock.monotonic()
-        node.takeHeard(into: &heard)
         let isDue = monotonic >= nextSnapshot
-        if isDue || !advertised.isEmpty || !heard.isEmpty {
-            reporter.beat(.heartbeat(at: Clock.boottime(), advertised: advertised, heard: heard))
-            advertised.removeAll(keepingCapacity: true)
-            heard.removeAll(keepingCapacity: true)
-        }
+        beat(monotonic, isDue: isDue)
         if isDue {
             nextSnapshot = monotonic + Self.snapshotPeriod
+            watchFloods()
             if needsResynchronisation {
                 resynchronise()
                 applyInterfaceChanges()
@@ -197,7 +247,24 @@ package final class Engine {
                 reporter.send(.gateWanted(gate.router, gate.kind, sequence: gate.sequence, cause: gate.cause))
             }
         }
-        reporter.flushSnapshots { snapshot(of: $0) }
+        let end = Clock.monotonic() + Self.slice
+        nextSlice = reporter.flushSnapshots(until: end) { snapshot(of: $0) } ? end + Self.slice : .max
+    }
+
+    private var nextBeat: Int64 { lastBeat + (advertised.isEmpty ? Self.hearsayPeriod : beatPeriod) }
+
+    /// Tells who sent and heard adverts; what falls between two heartbeats goes with the next. It is dated by its first advert: a new
+    /// engine must not think an advert younger than it is.
+    private func beat(_ monotonic: Int64, isDue: Bool) {
+        if advertisedSince == nil, !advertised.isEmpty { advertisedSince = Clock.boottime() }
+        let isWanted = !advertised.isEmpty || node.hasHeard
+        guard isDue || isWanted && monotonic >= nextBeat else { return }
+        node.takeHeard(into: &heard)
+        reporter.beat(.heartbeat(at: advertisedSince ?? Clock.boottime(), advertised: advertised, heard: heard))
+        advertised.removeAll(keepingCapacity: true)
+        heard.removeAll(keepingCapacity: true)
+        advertisedSince = nil
+        lastBeat = monotonic
     }
 
     /// What was dropped on each interface for nobody here, where that changed.
@@ -210,43 +277,6 @@ package final class Engine {
             strays[name] = counters
             reporter.send(.interfaceCounters(name, counters))
         }
-    }
-
-    // MARK: - Packets
-
-    private func drain(_ port: AdvertPort, atMost limit: Int) {
-        // What an earlier engine left in the queue is for the routers of the first commit.
-        guard isCommitted else { return }
-        port.arrivals.beginDrain()
-        for _ in 0..<limit {
-            do throws(SystemError) {
-                guard let received = try port.socket.receive(into: &packet) else {
-                    port.arrivals.endDrain()
-                    return
-                }
-                receive(received, at: port.arrivals.arrival(received.stamp))
-                if received.stamp >= port.arrivals.wall { return }
-            } catch {
-                // A receive error (ENETDOWN after the link went) says nothing that netlink does not say better.
-                return
-            }
-        }
-    }
-
-    private func receive(_ received: ReceivedPacket, at heardAt: Instant) {
-        let origin = PacketOrigin(
-            source: received.source, destination: received.destination, hopLimit: received.hopLimit)
-        let notice = node.receive(
-            packet.bytes.span.extracting(received.payload), from: origin, interfaceIndex: received.interfaceIndex,
-            heardAt: heardAt, at: now, appendingTo: &actions)
-        if let notice {
-            reporter.send(
-                .notice(
-                    .dropped(
-                        notice.router, interface: received.interfaceIndex, reason: notice.reason,
-                        source: received.source, count: notice.count)))
-        }
-        perform()
     }
 
     // MARK: - The kernel's events
@@ -285,7 +315,7 @@ package final class Engine {
     // MARK: - The supervisor's commands
 
     private func readCommands() {
-        while true {
+        for _ in 0..<Self.commandsPerTurn {
             do throws(SystemError) {
                 var received = try reporter.socket.receive(into: &message)
                 switch received.kind {

@@ -8,6 +8,7 @@ import Wire
 /// The interfaces of this network namespace.
 struct InterfaceTable {
     private(set) var links: [UInt32: LinkState] = [:]
+    private var indexes: [String: UInt32] = [:]
     private var addresses: [UInt32: [AddressState]] = [:]
 
     /// Names of interfaces that changed, and addresses that went away, since the last `takeChanges`.
@@ -19,6 +20,7 @@ struct InterfaceTable {
         for link in links.values { changed.insert(link.name) }
         let old = addresses
         links = [:]
+        indexes = [:]
         addresses = [:]
         for link in newLinks { apply(.link(link)) }
         for address in newAddresses { apply(.address(address)) }
@@ -31,15 +33,17 @@ struct InterfaceTable {
     mutating func apply(_ event: KernelEvent) {
         switch event {
         case .link(let link):
-            if let old = links[link.index], old.name != link.name { changed.insert(old.name) }
+            if let old = links[link.index], old.name != link.name { forget(old) }
             links[link.index] = link
+            indexes[link.name] = link.index
             changed.insert(link.name)
         case .linkRemoved(let index, let name):
-            if let old = links.removeValue(forKey: index) { changed.insert(old.name) }
+            if let old = links.removeValue(forKey: index) { forget(old) }
             removed.append(contentsOf: addresses.removeValue(forKey: index) ?? [])
             changed.insert(name)
         case .address(let state):
-            var list = addresses[state.interfaceIndex] ?? []
+            // Out of the dictionary while it changes, so that it is not copied.
+            var list = addresses.removeValue(forKey: state.interfaceIndex) ?? []
             if let place = list.firstIndex(where: { $0.address == state.address }) {
                 list[place] = state
             } else {
@@ -56,6 +60,12 @@ struct InterfaceTable {
         }
     }
 
+    /// The name of this interface is no longer its.
+    private mutating func forget(_ old: LinkState) {
+        changed.insert(old.name)
+        if indexes[old.name] == old.index { indexes[old.name] = nil }
+    }
+
     private mutating func noteChange(on index: UInt32) {
         if let name = links[index]?.name { changed.insert(name) }
     }
@@ -69,7 +79,7 @@ struct InterfaceTable {
         return (changed.sorted(), removed)
     }
 
-    func link(named name: String) -> LinkState? { links.values.first { $0.name == name } }
+    func link(named name: String) -> LinkState? { indexes[name].flatMap { links[$0] } }
 
     func isPresent(_ address: InterfaceAddress, on index: UInt32) -> Bool {
         addresses[index]?.contains { $0.address == address } ?? false

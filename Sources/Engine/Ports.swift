@@ -12,6 +12,9 @@ final class AdvertPort {
     let socket: AdvertSocket
     let tag: SocketTag
     var arrivals = ArrivalClock()
+    /// The last look at all sockets that found this one readable.
+    var look: UInt64 = 0
+    var guarding = FloodGuard()
     /// Whether the group was joined; nil while that is unknown, as for a socket of an earlier engine.
     private var isInGroup: Bool?
 
@@ -42,25 +45,35 @@ final class FramePort {
 /// All ports of the engine.
 struct Ports {
     private(set) var adverts: [AdvertPort] = []
+    private var byTag: [SocketTag: AdvertPort] = [:]
+    private var byNumber: [Int32: AdvertPort] = [:]
     private var frames: [FramePort] = []
 
-    func advertPort(_ tag: SocketTag) -> AdvertPort? { adverts.first { $0.tag == tag } }
+    func advertPort(_ tag: SocketTag) -> AdvertPort? { byTag[tag] }
 
     /// The advert socket with this descriptor number.
-    func advertPort(number: Int32) -> AdvertPort? { adverts.first { $0.socket.number == number } }
+    func advertPort(number: Int32) -> AdvertPort? { byNumber[number] }
 
     /// Takes a socket of an earlier engine.
     mutating func adopt(_ descriptor: consuming Descriptor, _ tag: SocketTag) -> AdvertPort {
         let socket = AdvertSocket(adopting: descriptor, family: tag.family, index: tag.interfaceIndex)
+        // The last engine may have died in a flood.
+        socket.letEverythingIn()
         let port = AdvertPort(socket, tag)
-        adverts.append(port)
+        insert(port)
         return port
+    }
+
+    private mutating func insert(_ port: AdvertPort) {
+        adverts.append(port)
+        byTag[port.tag] = port
+        byNumber[port.socket.number] = port
     }
 
     mutating func open(_ tag: SocketTag, interface: String) throws(SystemError) -> AdvertPort {
         let socket = try AdvertSocket(opening: tag.family, interface: interface, index: tag.interfaceIndex)
         let port = AdvertPort(socket, tag)
-        adverts.append(port)
+        insert(port)
         return port
     }
 
@@ -68,7 +81,12 @@ struct Ports {
     /// duplicate would keep the poller busy with what nobody reads.
     mutating func takeAdverts(where unwanted: (SocketTag) -> Bool) -> [AdvertPort] {
         let taken = adverts.filter { unwanted($0.tag) }
+        guard !taken.isEmpty else { return [] }
         adverts.removeAll { unwanted($0.tag) }
+        for port in taken {
+            byTag[port.tag] = nil
+            byNumber[port.socket.number] = nil
+        }
         return taken
     }
 

@@ -15,7 +15,10 @@ struct Reporter: ~Copyable {
     private var queue: [Report] = []
     private var lost: UInt32 = 0
     private var hasRecovered = false
-    private(set) var dirty: Set<RouterID> = []
+    /// Routers whose snapshot is to be sent, each once, in the order in which they were marked; those before `sent` are done.
+    private var dirty: [RouterID] = []
+    private var marked: Set<RouterID> = []
+    private var sent = 0
     private var buffer: [UInt8] = []
     /// The supervisor is gone.
     private(set) var isClosed = false
@@ -42,9 +45,13 @@ struct Reporter: ~Copyable {
     /// engine its queue and nothing else.
     mutating func send(_ report: Report, descriptor: Int32) { _ = transmit(report, descriptor: descriptor) }
 
-    mutating func markDirty(_ router: RouterID) { dirty.insert(router) }
+    mutating func markDirty(_ router: RouterID) {
+        if marked.insert(router).inserted { dirty.append(router) }
+    }
 
-    mutating func markDirty(_ routers: [RouterID]) { dirty.formUnion(routers) }
+    mutating func markDirty(_ routers: [RouterID]) {
+        for router in routers { markDirty(router) }
+    }
 
     /// Sends what waits, oldest first, as far as there is room.
     mutating func flush() {
@@ -61,12 +68,19 @@ struct Reporter: ~Copyable {
         return hasRecovered
     }
 
-    /// Sends the snapshots of dirty routers while there is room; `snapshot` is nil for a router that is gone.
-    mutating func flushSnapshots(_ snapshot: (RouterID) -> RouterSnapshot?) {
-        for router in dirty.sorted() {
-            if let value = snapshot(router), !transmit(.snapshot(value), descriptor: nil) { return }
-            dirty.remove(router)
+    /// Sends the snapshots of dirty routers while there is room, until `deadline` (CLOCK_MONOTONIC in nanoseconds) has come;
+    /// `snapshot` is nil for a router that is gone. True when only the time ran out.
+    mutating func flushSnapshots(until deadline: Int64 = .max, _ snapshot: (RouterID) -> RouterSnapshot?) -> Bool {
+        while sent < dirty.count {
+            let router = dirty[sent]
+            if let value = snapshot(router), !transmit(.snapshot(value), descriptor: nil) { return false }
+            marked.remove(router)
+            sent += 1
+            if Clock.monotonic() >= deadline, sent < dirty.count { return true }
         }
+        dirty.removeAll(keepingCapacity: true)
+        sent = 0
+        return false
     }
 
     private mutating func transmit(_ report: Report, descriptor: Int32?) -> Bool {

@@ -18,8 +18,12 @@ package struct AdvertSocket: ~Copyable {
 
     /// Protocol number of VRRP (RFC 9568 §5.1.1.4).
     package static let protocolNumber: Int32 = 112
-    /// Room for a burst of several hundred adverts (checklist LX-13), in octets.
+    /// Room for a burst of several hundred adverts (checklist LX-13), in octets. The kernel doubles it and charges at least
+    /// `leastCharge` for each packet.
     private static let receiveQueue: Int32 = 1 << 20
+    private static let leastCharge: Int32 = 256
+    /// More packets than this never wait in one queue.
+    package static let queueLength = Int(2 * receiveQueue / leastCharge)
 
     /// Opens a socket on `interface`, whose index must be `index`. Needs CAP_NET_RAW.
     ///
@@ -96,8 +100,11 @@ package struct AdvertSocket: ~Copyable {
 
     /// The next queued packet, or nil when none waits. Its octets are in `buffer`. Allocates nothing.
     ///
-    /// Packets that were queued from other interfaces before the socket was bound to its own are skipped.
-    package borrowing func receive(into buffer: inout PacketBuffer) throws(SystemError) -> ReceivedPacket? {
+    /// Packets that were queued from other interfaces before the socket was bound to its own are skipped. What waits in the
+    /// error queue is thrown away where no packet does, unless `droppingErrors` says that the caller looks again soon.
+    package borrowing func receive(
+        into buffer: inout PacketBuffer, droppingErrors: Bool = true
+    ) throws(SystemError) -> ReceivedPacket? {
         buffer.payload = 0..<0
         var failures = 0
         while true {
@@ -110,7 +117,7 @@ package struct AdvertSocket: ~Copyable {
                 let code = errno
                 if code == EINTR { continue }
                 // ICMP errors about our own adverts say nothing of our peers; they must not keep epoll awake either.
-                vipd_drop_socket_errors(number)
+                if code != EAGAIN || droppingErrors { vipd_drop_socket_errors(number) }
                 if code == EAGAIN { return nil }
                 failures += 1
                 if failures < 3 { continue }

@@ -13,6 +13,8 @@ package enum Notice: Hashable, Sendable {
     case kernel(RouterID?, call: String, subject: String, code: Int32, explanation: String)
     /// An address of an earlier run was removed.
     case leftoverRemoved(InterfaceAddress, interface: String)
+    /// So many packets came in that nobody here expects that the kernel now lets in only a sample of them; or no longer.
+    case flood(SocketTag, isFiltering: Bool)
     /// Netlink events were lost and everything was read again.
     case resynchronised
     /// A release gate failed; the router goes on as master if the move was optional.

@@ -138,6 +138,10 @@ extension Notice {
             writer.write(router)
             writer.write(transitions)
             writer.write(window)
+        case .flood(let tag, let isFiltering):
+            writer.write(UInt8(8))
+            tag.write(to: &writer)
+            writer.write(isFiltering)
         }
     }
 
@@ -172,6 +176,9 @@ extension Notice {
             let router = try reader.router()
             let transitions = try reader.integer(UInt32.self)
             self = .unsteady(router, transitions: transitions, within: try reader.duration())
+        case 8:
+            let tag = try SocketTag(from: &reader)
+            self = .flood(tag, isFiltering: try reader.bool())
         case let other: throw .unknown(other)
         }
     }

@@ -93,6 +93,8 @@ package struct MirrorState: Hashable, Sendable {
     package var configuration: Configuration
     /// In the order of the configuration.
     package var routers: [RouterMirror]
+    /// Where each router is in `routers`, as it was found last: each heartbeat asks for all of them.
+    private var places: [RouterID: Int] = [:]
     package var checks: [CheckMirror]
     package var checkNames: CheckNames
     /// By interface: what was dropped there and belongs to no virtual router here, since the agent started.
@@ -117,15 +119,18 @@ package struct MirrorState: Hashable, Sendable {
 
     /// The engine said at boot time `at` that these routers have sent an advert since it last said so.
     package mutating func note(advertised routers: [RouterID], at: Int64) {
-        for index in self.routers.indices where routers.contains(self.routers[index].router) {
-            self.routers[index].snapshot?.lastAdvertSent = at
+        for router in routers {
+            guard let index = place(of: router) else { continue }
+            let before = self.routers[index].snapshot?.lastAdvertSent ?? 0
+            self.routers[index].snapshot?.lastAdvertSent = max(before, at)
         }
     }
 
     /// The engine said at boot time `at` that these routers have heard a valid advert since it last said so. Of snapshots
     /// and heartbeats the later one counts, in whatever order they arrive.
     package mutating func note(heard routers: [RouterID], at: Int64) {
-        for index in self.routers.indices where routers.contains(self.routers[index].router) {
+        for router in routers {
+            guard let index = place(of: router) else { continue }
             let before = self.routers[index].snapshot?.lastAdvertHeard ?? 0
             self.routers[index].snapshot?.lastAdvertHeard = max(before, at)
         }
@@ -133,7 +138,7 @@ package struct MirrorState: Hashable, Sendable {
 
     /// Takes the engine's snapshot. A heartbeat may have told of later adverts than the snapshot, which was taken before it.
     package mutating func note(_ snapshot: RouterSnapshot) {
-        guard let index = routers.firstIndex(where: { $0.router == snapshot.router }) else { return }
+        guard let index = place(of: snapshot.router) else { return }
         var newer = snapshot
         if let old = routers[index].snapshot, old.countingSince != newer.countingSince {
             endedCounters.add(old.counters)
@@ -146,7 +151,7 @@ package struct MirrorState: Hashable, Sendable {
 
     /// A transition that was reported, or that the supervisor tells in place of a dead engine.
     package mutating func note(_ transition: Transition, of router: RouterID) {
-        guard let index = routers.firstIndex(where: { $0.router == router }) else { return }
+        guard let index = place(of: router) else { return }
         let delays = routers[index].configuration.election.preemptDelay > .zero
         let event = ProtocolEvent(transition.cause, after: routers[index].lastFault, delaysPreemption: delays)
         if let event { routers[index].lastEvent = event }
@@ -187,6 +192,14 @@ package struct MirrorState: Hashable, Sendable {
         for router in routers { if let snapshot = router.snapshot { sum.add(snapshot.counters) } }
         for counters in interfaceCounters.values { sum.add(counters) }
         return sum
+    }
+
+    private mutating func place(of router: RouterID) -> Int? {
+        if let index = places[router], index < routers.count, routers[index].router == router { return index }
+        // The list is another one.
+        places.removeAll(keepingCapacity: true)
+        for index in routers.indices { places[routers[index].router] = index }
+        return places[router]
     }
 
     /// The router of this name, if it is configured.

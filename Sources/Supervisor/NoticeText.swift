@@ -56,6 +56,16 @@ extension LogLine {
                 ])
         case .leftoverRemoved(let address, let interface):
             self.init(.notice, "leftover-removed", [("address", "\(address)"), ("interface", interface)])
+        case .flood(let tag, let isFiltering):
+            let begun =
+                "packets that no virtual router here expects come as a flood: the kernel lets in a sample of them,"
+                + " by which all are counted"
+            self.init(
+                isFiltering ? .warning : .notice, isFiltering ? "flood" : "flood-ended",
+                [
+                    ("interface-index", "\(tag.interfaceIndex)"), ("family", "\(tag.family)"),
+                    ("text", isFiltering ? begun : "every packet is read again"),
+                ])
         case .resynchronised:
             self.init(.notice, "resynchronised", [("text", "kernel events were lost; everything was read again")])
         case .releaseGateFailed(let router, let failure, let stopping):

@@ -18,4 +18,10 @@ package enum Clock {
         _ = unsafe clock_gettime(clock, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
+
+    /// Does nothing for about so long, less than a second; a signal may end it early.
+    package static func pause(nanoseconds: Int64) {
+        var span = timespec(tv_sec: 0, tv_nsec: Int(nanoseconds))
+        _ = unsafe nanosleep(&span, nil)
+    }
 }

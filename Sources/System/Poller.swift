@@ -7,6 +7,8 @@ import Glibc
 /// A set of watched descriptors, each known by a token.
 package struct Poller: ~Copyable {
     private let epoll: Descriptor
+    /// The most tokens that one `wait` gives.
+    package static let capacity = 64
 
     package init() throws(SystemError) {
         let number = vipd_poller()
@@ -26,10 +28,10 @@ package struct Poller: ~Copyable {
         _ = vipd_poller_unwatch(epoll.number, descriptor)
     }
 
-    /// Waits until something is readable and leaves the tokens, at most 64, in `tokens`; none after `milliseconds` (-1: for
+    /// Waits until something is readable and leaves the tokens, at most `capacity`, in `tokens`; none after `milliseconds` (-1: for
     /// ever) or when a signal handler interrupted. The array is reused; its storage is allocated by the first call only.
     package mutating func wait(milliseconds: Int32, into tokens: inout [UInt64]) throws(SystemError) {
-        let capacity = 64
+        let capacity = Self.capacity
         if tokens.count < capacity {
             tokens.reserveCapacity(capacity)
             while tokens.count < capacity { tokens.append(0) }

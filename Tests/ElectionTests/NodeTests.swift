@@ -133,6 +133,61 @@ struct NodeBench {
         #expect(notice?.count == 10_000)
     }
 
+    @Test func `a flood over every VRID is told a bounded number of times and counted in full`() {
+        var bench = NodeBench()
+        for number in UInt32(1)...100 { bench.add(number) { $0.vrid = UInt8(number) } }
+        var told = 0
+        for round in 0..<3 {
+            for vrid in UInt8(1)...100 where bench.receive(200, vrid: vrid, hopLimit: 1) != nil { told += 1 }
+            bench.now = bench.now + .milliseconds(round)
+        }
+        #expect(told == NoticeBudget.limit)
+        let counted = (UInt32(1)...100).compactMap { bench.counter(.ttlErrors, $0) }
+        #expect(counted == [UInt64](repeating: 3, count: 100))
+        bench.now = bench.now + .seconds(10)
+        let notice = bench.receive(200, vrid: 77, hopLimit: 1)
+        #expect(notice?.count == 4, "what was not told is told with the next")
+    }
+
+    @Test func `a packet that stands for many counts as many`() {
+        var bench = NodeBench()
+        bench.add(1)
+        var notices: [UInt32?] = []
+        bench.step { node, now, actions in
+            for vrid in [UInt8(10), 99] {
+                let origin = PacketOrigin(source: NodeBench.peer, destination: .vrrpGroup(.ipv4), hopLimit: 1)
+                let payload: [UInt8] = [0x31, vrid, 100, 1, 0, 100, 0, 0, 192, 0, 2, 100]
+                let notice = node.receive(
+                    payload.span, from: origin, interfaceIndex: 7, heardAt: now, at: now, weight: 64,
+                    appendingTo: &actions)
+                notices.append(notice?.count)
+            }
+        }
+        #expect(notices == [64, 64])
+        #expect(bench.counter(.ttlErrors) == 64)
+        #expect(bench.node.strayCounters(on: 7)[.ttlErrors] == 64)
+    }
+
+    @Test func `of many deadlines a few are served at once, the longest overdue first`() {
+        var bench = NodeBench()
+        // Priorities from high to low: skew times from short to long.
+        for number in UInt32(1)...50 {
+            bench.add(number) {
+                $0.vrid = UInt8(number)
+                $0.priority = UInt8(200 - number)
+            }
+        }
+        bench.now = bench.now + .seconds(5)
+        var masters: [Int] = []
+        for _ in 0..<5 {
+            bench.step { node, now, actions in node.wake(at: now, atMost: 10, appendingTo: &actions) }
+            masters.append((UInt32(1)...50).count { bench.state($0) == .master })
+            let first = (UInt32(1)...UInt32(masters.last ?? 0)).allSatisfy { bench.state($0) == .master }
+            #expect(first, "\(masters)")
+        }
+        #expect(masters == [10, 20, 30, 40, 50])
+    }
+
     @Test func `a packet for a VRID that nobody has is counted apart`() {
         var bench = NodeBench()
         bench.add(1)

@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct ReporterTests {
     /// Reads everything that is there.
-    private func read(_ socket: borrowing MessageSocket) throws -> [Report] {
+    func read(_ socket: borrowing MessageSocket) throws -> [Report] {
         var reports: [Report] = []
         var buffer = [UInt8](repeating: 0, count: MessageSocket.maximumLength)
         while case .message(let length) = try socket.receive(into: &buffer).kind {
@@ -35,5 +35,30 @@ import Testing
         let recovered = reporter.takeRecovery()
         let again = reporter.takeRecovery()
         #expect(recovered && !again)
+    }
+}
+
+extension ReporterTests {
+    @Test func `snapshots of many routers go in slices, each router once`() throws {
+        var pair = try MessageSocket.pair()
+        let reader = pair.takeFirst()
+        var reporter = Reporter(pair.takeSecond())
+        let routers = (1...100).map { RouterID(UInt32($0)) }
+        reporter.markDirty(routers)
+        reporter.markDirty(routers)
+        var slices = 0
+        // The deadline has passed: one at a time.
+        while reporter.flushSnapshots(until: 0, { RouterSnapshot(router: $0, state: .backup) }) {
+            slices += 1
+            if slices == 10 { reporter.markDirty(RouterID(1)) }
+        }
+        let sent = try read(reader).compactMap { report -> RouterID? in
+            if case .snapshot(let snapshot) = report { snapshot.router } else { nil }
+        }
+        #expect(slices == 100)
+        #expect(sent == routers + [RouterID(1)])
+        let isMore = reporter.flushSnapshots { RouterSnapshot(router: $0, state: .backup) }
+        let rest = try read(reader)
+        #expect(!isMore && rest.isEmpty)
     }
 }

@@ -129,6 +129,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         ].map { .notice(.peerDiffers(RouterID(1), peer: peer, what: $0)) }
         + [
             .notice(.unsteady(RouterID(1), transitions: 7, within: .seconds(60))),
+            .notice(.flood(SocketTag(family: .ipv6, interfaceIndex: 3), isFiltering: true)),
             .interfaceCounters("eth0", snapshot.counters),
         ]
 

@@ -54,13 +54,13 @@ struct ProbeRunTests {
                 Run(ProbeOptions(address: target, interval: .milliseconds(1), count: 1)).summary?.answered == 1
             }
             #expect(isServed)
-            let run = Run(ProbeOptions(address: try ip(address), interval: .milliseconds(20), count: 5))
+            let run = Run(ProbeOptions(address: try ip(address), interval: .milliseconds(100), count: 5))
             #expect(run.error == nil)
             let summary = try #require(run.summary)
             #expect(summary.sent == 5)
             #expect(summary.answered == 5)
             #expect(summary.responders.map(\.hardware) == [expected])
-            #expect(run.lines.first?.hasPrefix("probing \(address) on va every 20 ms from ") == true)
+            #expect(run.lines.first?.hasPrefix("probing \(address) on va every 100 ms from ") == true)
             #expect(run.lines.count == 3)
         }
     }
@@ -68,7 +68,7 @@ struct ProbeRunTests {
     @Test("A link-local address is found on the only interface")
     func linkLocal() async throws {
         try await withTwoHosts { _ in
-            let run = Run(ProbeOptions(address: try ip("fe80::b"), interval: .milliseconds(20), count: 3))
+            let run = Run(ProbeOptions(address: try ip("fe80::b"), interval: .milliseconds(100), count: 3))
             #expect(run.summary?.answered == 3)
         }
     }
@@ -76,7 +76,7 @@ struct ProbeRunTests {
     @Test("A probe leaves no trace in the neighbour table of the holder and in ours")
     func noTrace() async throws {
         try await withTwoHosts { hosts in
-            let run = Run(ProbeOptions(address: try ip("10.9.0.2"), interval: .milliseconds(20), count: 3))
+            let run = Run(ProbeOptions(address: try ip("10.9.0.2"), interval: .milliseconds(100), count: 3))
             #expect(run.summary?.answered == 3)
             #expect(try sh("ip -4 neigh") == "")
             let there = try hosts.onB { try sh("ip -4 neigh") }
@@ -114,7 +114,7 @@ struct ProbeRunTests {
                         + "ip address add 10.9.0.100/32 dev vb; ip address add 10.9.0.100/32 dev mv")
                 return try [hardware("vb"), hardware("mv")]
             }
-            let run = Run(ProbeOptions(address: try ip("10.9.0.100"), interval: .milliseconds(20), count: 5))
+            let run = Run(ProbeOptions(address: try ip("10.9.0.100"), interval: .milliseconds(100), count: 5))
             let summary = try #require(run.summary)
             #expect(summary.doubleAnswered == 5)
             #expect(Set(summary.responders.map(\.hardware)) == Set(seconds))
@@ -126,7 +126,7 @@ struct ProbeRunTests {
     func nobody() async throws {
         try await withTwoHosts { _ in
             let run = Run(
-                ProbeOptions(address: try ip("10.9.0.55"), interval: .milliseconds(20), count: 3, json: true))
+                ProbeOptions(address: try ip("10.9.0.55"), interval: .milliseconds(100), count: 3, json: true))
             #expect(run.summary?.unanswered == 3)
             #expect(run.lines.allSatisfy { $0.hasPrefix("{") && $0.hasSuffix("}") })
         }

@@ -1,0 +1,82 @@
+#define _GNU_SOURCE
+#include "filter.h"
+
+#include <linux/filter.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+// Where a jump leads that is not known yet.
+enum { SUSPECT = 254, PASS = 255 };
+
+struct program {
+    struct sock_filter code[64];
+    unsigned length;
+};
+
+static void add(struct program *program, uint16_t code, uint32_t value) {
+    program->code[program->length++] = (struct sock_filter)BPF_STMT(code, value);
+}
+
+static void jump(struct program *program, uint16_t code, uint32_t value, uint8_t when_true, uint8_t when_false) {
+    program->code[program->length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | code | BPF_K, value, when_true, when_false);
+}
+
+// A jump over `distance` instructions, or to one of the ends.
+static uint8_t target(uint8_t jump, unsigned place, unsigned suspect, unsigned pass) {
+    if (jump == SUSPECT) return (uint8_t)(suspect - place - 1);
+    return jump == PASS ? (uint8_t)(pass - place - 1) : jump;
+}
+
+int vipd_attach_filter(int descriptor, bool ipv6, const struct vipd_expected *expected, uint32_t one_in) {
+    struct program program = {.length = 0};
+    // X: where the VRRP message begins. IPv4 sockets see the packet from its header on, IPv6 sockets from the message on.
+    if (ipv6)
+        add(&program, BPF_LDX | BPF_IMM, 0);
+    else
+        add(&program, BPF_LDX | BPF_B | BPF_MSH, 0);
+    // A load behind the end would drop the packet whatever its luck.
+    add(&program, BPF_LD | BPF_W | BPF_LEN, 0);
+    add(&program, BPF_ALU | BPF_SUB | BPF_X, 0);
+    jump(&program, BPF_JGE, 0x80000000, SUSPECT, 0);
+    jump(&program, BPF_JGE, 8, 0, SUSPECT);
+    add(&program, BPF_LD | BPF_B | BPF_ABS, (uint32_t)SKF_NET_OFF + (ipv6 ? 7 : 8));
+    jump(&program, BPF_JGE, expected->least_hops, 0, SUSPECT);
+    add(&program, BPF_LD | BPF_B | BPF_IND, 0);
+    jump(&program, BPF_JEQ, expected->first_octets[0], 1, 0);
+    jump(&program, BPF_JEQ, expected->first_octets[1], 0, SUSPECT);
+    // The word of the table, chosen by the upper three bits of the VRID, shifted by the lower five.
+    add(&program, BPF_LD | BPF_B | BPF_IND, 1);
+    add(&program, BPF_ST, 0);
+    add(&program, BPF_ALU | BPF_AND | BPF_K, 31);
+    add(&program, BPF_MISC | BPF_TAX, 0);
+    add(&program, BPF_LD | BPF_MEM, 0);
+    add(&program, BPF_ALU | BPF_RSH | BPF_K, 5);
+    for (uint32_t word = 0; word < 7; word++) {
+        jump(&program, BPF_JEQ, word, 0, 2);
+        add(&program, BPF_LD | BPF_IMM, expected->vrids[word]);
+        // Over the three of each word that follows, and the load of the last.
+        add(&program, BPF_JMP | BPF_JA, (6 - word) * 3 + 1);
+    }
+    add(&program, BPF_LD | BPF_IMM, expected->vrids[7]);
+    add(&program, BPF_ALU | BPF_RSH | BPF_X, 0);
+    jump(&program, BPF_JSET, 1, PASS, SUSPECT);
+    unsigned suspect = program.length;
+    add(&program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM));
+    jump(&program, BPF_JSET, one_in - 1, 1, 0);
+    unsigned pass = program.length;
+    add(&program, BPF_RET | BPF_K, 0xFFFFFFFF);
+    add(&program, BPF_RET | BPF_K, 0);
+    for (unsigned place = 0; place < program.length; place++) {
+        struct sock_filter *step = &program.code[place];
+        if (BPF_CLASS(step->code) != BPF_JMP || BPF_OP(step->code) == BPF_JA) continue;
+        step->jt = target(step->jt, place, suspect, pass);
+        step->jf = target(step->jf, place, suspect, pass);
+    }
+    struct sock_fprog request = {.len = (unsigned short)program.length, .filter = program.code};
+    return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &request, sizeof request);
+}
+
+void vipd_detach_filter(int descriptor) {
+    int unused = 0;
+    setsockopt(descriptor, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused);
+}

@@ -1,0 +1,23 @@
+// A classic BPF program for advert sockets, which keeps most of a flood out of user space. Built here because BPF_STMT and
+// BPF_JUMP are macros that Swift cannot read. What it looks for is described where it is used, in Kernel's FloodFilter.
+#ifndef VIPD_CLINUX_FILTER_H
+#define VIPD_CLINUX_FILTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// What an expected packet looks like.
+struct vipd_expected {
+    uint32_t vrids[8];        // bit v % 32 of word v / 32: VRID v is listened for
+    uint8_t first_octets[2];  // version and type, either of the two
+    uint8_t least_hops;       // TTL or hop limit
+};
+
+// SO_ATTACH_FILTER: expected packets pass, and of the others one in `one_in` (a power of two), chosen at random. 0, or -1 with
+// errno. It takes the place of an earlier one.
+int vipd_attach_filter(int descriptor, bool ipv6, const struct vipd_expected *expected, uint32_t one_in);
+
+// SO_DETACH_FILTER; without effect where there is none.
+void vipd_detach_filter(int descriptor);
+
+#endif
