@@ -26,6 +26,13 @@ struct AnnouncementBurst: Hashable, Sendable {
         due = plan.refresh.map { now + $0 }
     }
 
+    /// A reload changed the plan of a series that began at `started`: what of the new plan is still to come.
+    init(continuing started: Instant, at now: Instant, _ plan: AnnouncementPlan) {
+        self.started = started
+        round = plan.rounds.firstIndex { started + $0 > now } ?? plan.rounds.count
+        due = round < plan.rounds.count ? started + plan.rounds[round] : plan.refresh.map { now + $0 }
+    }
+
     /// Every address will be announced in a round that begins later, but not after `latest`.
     func repeats(by latest: Instant, _ plan: AnnouncementPlan) -> Bool {
         let next = position == 0 ? round : round + 1

@@ -41,6 +41,8 @@ extension Node {
             if origin.source == slots[index].rules.localAddress {
                 slots[index].router.counters[.ownAdvertsHeard] += UInt64(weight)
             }
+            // The other half of what a master in a migration sends.
+            if error == .version, slots[index].router.believes(origin.source, at: heardAt) { return nil }
             if let difference = difference(behind: error, payload, origin, index) {
                 differ(difference, from: origin.source, index, now, &actions)
                 return nil
@@ -60,21 +62,24 @@ extension Node {
         let isGroup = origin.destination == .vrrpGroup(origin.source.family)
         for index in candidates {
             let rules = slots[index].rules
-            let fits = rules.unicastPeers.isEmpty ? isGroup : rules.minimumHopLimit(from: origin.source) != nil
+            let fits =
+                rules.unicastPeers.isEmpty ? isGroup : !isGroup && rules.minimumHopLimit(from: origin.source) != nil
             if fits { return index }
         }
         return candidates.first
     }
 
-    /// Names the addresses that only one of the two lists has. The search is dear, so it waits until it may be told.
+    /// Names the addresses that only one of the two lists has. The search is dear: once in 10 s, and when it may be told.
     private mutating func compareAddresses(
         _ payload: Span<UInt8>, _ advert: Advertisement, _ peer: IPAddress, _ index: Int, _ now: Instant,
         _ actions: inout [RouterAction]
     ) {
-        guard slots[index].differences.mayTell(.addresses, at: now) else {
+        let isRecent = slots[index].addressesCompared.map { now - $0 < DifferenceTable.period } ?? false
+        guard !isRecent, slots[index].differences.mayTell(.addresses, at: now) else {
             _ = slots[index].differences.hearAgain(.addresses, from: peer, at: now)
             return
         }
+        slots[index].addressesCompared = now
         let family = slots[index].rules.family
         let own = slots[index].router.configuration.addresses
         let count = Int(advert.addressCount)
@@ -108,7 +113,7 @@ extension Node {
             return .authentication(own: configuration.password == nil ? 0 : 1, peer: payload[4])
         case .intervalMismatch:
             let own = configuration.advertisementInterval
-            return .interval(own: own, peer: .seconds(Int(payload[5])), limit: own)
+            return .interval(own: own, peer: .seconds(Int(payload[5])), limit: .zero)
         case .destination, .ttl, .truncated, .type, .checksum, .vrid, .addressCount, .intervalZero, .notLinkLocal,
             .addressList:
             return nil
@@ -221,17 +226,19 @@ struct Steadiness: Hashable, Sendable {
     /// More than this in one window is worth a warning.
     static let limit: UInt32 = 6
 
-    private var begin: Instant?
-    private var count: UInt32 = 0
+    /// The latest changes, at most one more than the limit.
+    private var recent: [Instant] = []
+    private var told: Instant?
 
-    /// The number of transitions to tell, once a window.
+    /// The number of transitions within the last window, when that is to be told: once a window.
     mutating func passes(_ transition: Transition) -> UInt32? {
+        let now = transition.at
         guard transition.to == .master || transition.from == .master, transition.cause != .resumed else { return nil }
-        if begin.map({ transition.at - $0 >= Self.window }) ?? true {
-            begin = transition.at
-            count = 0
-        }
-        count += 1
-        return count == Self.limit + 1 ? count : nil
+        recent.removeAll { now - $0 >= Self.window }
+        if recent.count > Self.limit { recent.removeFirst() }
+        recent.append(now)
+        guard recent.count > Self.limit, told.map({ now - $0 >= Self.window }) ?? true else { return nil }
+        told = now
+        return UInt32(recent.count)
     }
 }

@@ -27,6 +27,8 @@ package struct Node: Hashable, Sendable {
         var notices = NoticeLimiter()
         var differences = DifferenceTable()
         var steadiness = Steadiness()
+        /// When a peer's list of addresses was compared with ours, one by one.
+        var addressesCompared: Instant?
         /// It heard a valid advert since `takeHeard`.
         var isHeard = false
     }
@@ -254,6 +256,9 @@ package struct Node: Hashable, Sendable {
         index(of: id).map { slots[$0].differences.present(at: now) } ?? []
     }
 
+    /// What is known of an interface; nil if it is not there.
+    package func facts(of interface: String) -> InterfaceFacts? { interfaces[interface] }
+
     /// What was dropped on an interface and belongs to no router here.
     package func strayCounters(on interfaceIndex: UInt32) -> Counters {
         strayCounters[interfaceIndex] ?? Counters()
@@ -301,12 +306,12 @@ package struct Node: Hashable, Sendable {
     /// gate: the new one waits, or both would be the one that packets are for, and the old one's release would take away
     /// what the new one claimed.
     private func hasPredecessor(_ slot: Slot) -> Bool {
-        guard hasRemoved, !slot.isRemoved else { return false }
+        // One that runs already is not stopped for it.
+        guard hasRemoved, !slot.isRemoved, case .initialize = slot.router.state else { return false }
         let new = slot.router.configuration
         return slots.contains { other in
             let old = other.router.configuration
-            let isSameElection = old.interface == new.interface && old.vrid == new.vrid && old.family == new.family
-            return other.isRemoved && (isSameElection || old.sharesAddress(with: new))
+            return other.isRemoved && (old.isSameElection(as: new) || old.sharesAddress(with: new))
         }
     }
 

@@ -5,7 +5,8 @@ import Wire
 
 /// How a peer's adverts differ from our configuration; own value first.
 package enum PeerDifference: Hashable, Sendable {
-    /// The advertised intervals. Ours follows the peer's up to `limit` (version 3); version 2 drops such adverts.
+    /// The advertised intervals. Ours follows the peer's up to `limit` (version 3); zero means that such adverts are dropped
+    /// (version 2).
     case interval(own: Duration, peer: Duration, limit: Duration)
     /// The address lists, by their lengths, with the first address of ours that the peer lacks and the first of its that we
     /// lack; both nil for a list that only names an address twice.

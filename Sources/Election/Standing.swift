@@ -51,9 +51,11 @@ package struct InterfaceFacts: Hashable, Sendable {
     package var sourceIPv4: IPv4Address?
     /// Where IPv6 adverts are sent from: the first usable link-local address that is not a virtual one.
     package var sourceIPv6: IPv6Address?
-    /// Where IPv6 adverts to peers beyond the link are sent from: the first usable global or unique local address that is not
-    /// a virtual one.
+    /// Where IPv6 adverts to peers beyond the link are sent from, where none of `networks` has them: the first usable global or
+    /// unique local address that is not a virtual one.
     package var globalIPv6: IPv6Address?
+    /// The usable addresses that are not virtual ones, with their networks, in ascending order; only where a router has peers.
+    package var networks: [InterfaceAddress] = []
     /// Why the advert socket of a family could not be opened; the errno.
     package var socketErrorIPv4: Int32?
     package var socketErrorIPv6: Int32?
@@ -73,10 +75,14 @@ package struct InterfaceFacts: Hashable, Sendable {
         self.socketErrorIPv6 = socketErrorIPv6
     }
 
+    /// Peers are answered from the network that they are in: they have that address of ours in their list.
     package func source(for configuration: VirtualRouterConfiguration) -> IPAddress? {
+        if let peer = configuration.peers.first?.address, !peer.isLinkLocal {
+            for network in networks where network.contains(peer) && network.address != peer { return network.address }
+        }
         switch configuration.family {
-        case .ipv4: sourceIPv4.map { .ipv4($0) }
-        case .ipv6: (configuration.needsGlobalSource ? globalIPv6 : sourceIPv6).map { .ipv6($0) }
+        case .ipv4: return sourceIPv4.map { .ipv4($0) }
+        case .ipv6: return (configuration.needsGlobalSource ? globalIPv6 : sourceIPv6).map { .ipv6($0) }
         }
     }
 

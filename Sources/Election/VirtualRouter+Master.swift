@@ -90,16 +90,24 @@ extension VirtualRouter {
     }
 
     /// Neighbours may have taken the binding of another master. At most one series begins in a second; where no round of the
-    /// present one is still to come by then, the next begins then, so that this master's announcement is the last.
+    /// present one is still to come in its first second, the next begins then, so that this master's announcement is the last.
     private func announceAgain(_ master: inout Master, _ now: Instant, _ actions: inout [Action]) {
-        guard master.claiming == nil else { return }
-        guard let burst = master.burst, now - burst.started < .seconds(1) else {
-            startBurst(&master, now, &actions)
-            return
+        let plan = configuration.announcements
+        guard master.claiming == nil, master.lastWord == nil, !plan.rounds.isEmpty else { return }
+        if let burst = master.burst, now - burst.started < .seconds(1) {
+            let end = burst.started + .seconds(1)
+            if !burst.repeats(by: end, plan) { master.lastWord = end }
+        } else {
+            speakUp(&master, now, &actions)
         }
-        let next = burst.started + .seconds(1)
-        guard !burst.repeats(by: next, configuration.announcements) else { return }
-        master.burst = AnnouncementBurst(startingAt: next, configuration.announcements)
+    }
+
+    /// A new series that begins with an announcement at once, even where the plan's first round is later.
+    private func speakUp(_ master: inout Master, _ now: Instant, _ actions: inout [Action]) {
+        master.lastWord = nil
+        let isLate = configuration.announcements.rounds.first.map { $0 > .zero } ?? true
+        if isLate { actions.append(.announce(configuration.addresses.indices)) }
+        startBurst(&master, now, &actions)
     }
 
     /// FSM-A-2 and the announcements. Adverts are due at start + n × interval; after a delay they go on from now, never in
@@ -118,7 +126,9 @@ extension VirtualRouter {
 
     private func announce(_ master: inout Master, _ now: Instant, _ actions: inout [Action]) {
         guard master.claiming == nil else { return }
-        if let range = master.burst?.next(
+        if let due = master.lastWord, due <= now {
+            speakUp(&master, now, &actions)
+        } else if let range = master.burst?.next(
             at: now, addresses: configuration.addresses.count, configuration.announcements)
         {
             actions.append(.announce(range))
@@ -183,6 +193,8 @@ extension VirtualRouter {
         let old = configuration
         configuration = new
         if masterInterval == old.advertisementInterval { masterInterval = new.advertisementInterval }
+        masterInterval = min(masterInterval, new.longestInterval)
+        if new.startDelay != old.startDelay { changeStartDelay(now) }
         guard case .master(var master) = state else { return }
         let gone = old.addresses.filter { !new.addresses.contains($0) }
         let added = new.addresses.filter { !old.addresses.contains($0) }
@@ -190,7 +202,9 @@ extension VirtualRouter {
             master.nextAdvert = min(master.nextAdvert, now + new.advertisementInterval)
         }
         if new.announcements != old.announcements {
-            master.burst = AnnouncementBurst(resumingAt: now, new.announcements)
+            master.burst = master.burst.map {
+                AnnouncementBurst(continuing: $0.started, at: now, new.announcements)
+            }
         }
         state = .master(master)
         let differs =
@@ -200,6 +214,15 @@ extension VirtualRouter {
         if differs { actions.append(.sendAdvert(priority: standing.effectivePriority)) }
         if !gone.isEmpty { actions.append(.release(gone)) }
         if !added.isEmpty { actions.append(.claim(added)) }
+    }
+
+    /// The start delay that is being waited for became another one, or none.
+    private mutating func changeStartDelay(_ now: Instant) {
+        guard case .backup(var backup) = state, let end = backup.delayedUntil, let linkSince else { return }
+        let begin = max(now, linkSince + configuration.startDelay)
+        backup.masterDown = backup.masterDown + (begin - end)
+        backup.delayedUntil = begin > now ? begin : nil
+        state = .backup(backup)
     }
 
     // MARK: - Adverts in every running state
@@ -247,19 +270,22 @@ extension VirtualRouter {
 
     private mutating func isTwin(_ advert: Advertisement, from source: IPAddress, at heardAt: Instant) -> Bool {
         guard configuration.alsoVersion2 else { return false }
-        if advert.version == .v3 {
-            version3Heard = Heard(source: source, at: heardAt)
-            return false
+        if advert.version == .v2 {
+            return version3Heard.contains { $0.source == source && heardAt - $0.at < masterDownInterval }
         }
-        guard let heard = version3Heard, heard.source == source else { return false }
-        return heardAt - heard.at < masterDownInterval
+        version3Heard.removeAll { $0.source == source }
+        if version3Heard.count == 4 { version3Heard.removeFirst() }
+        version3Heard.append(Heard(source: source, at: heardAt))
+        return false
     }
 
     private func comparePriority(_ advert: Advertisement, _ source: IPAddress, _ actions: inout [Action]) {
-        if configuration.isOwner, advert.priority > 0 {
+        // 1 is also the last word of a master that yields, and says nothing of its configuration.
+        guard advert.priority > 1 else { return }
+        if configuration.isOwner {
             let lower = PeerDifference.ownerHears(priority: advert.priority)
             actions.append(.peerDiffers(source, advert.priority == 255 ? .bothOwner : lower))
-        } else if advert.priority > 0, advert.priority == configuration.priority,
+        } else if advert.priority == configuration.priority,
             standing.effectivePriority == configuration.priority
         {
             actions.append(.peerDiffers(source, .equalPriority(advert.priority)))

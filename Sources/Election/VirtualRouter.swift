@@ -43,6 +43,8 @@ package struct VirtualRouter: Hashable, Sendable {
         /// Why, until the addresses are on the interface; nil afterwards.
         var claiming: Cause?
         var burst: AnnouncementBurst?
+        /// When every address is to be announced once more, whatever the series does, because another master was heard.
+        var lastWord: Instant?
         var answers = AnswerLimiter()
         /// The release gate that is awaited before leaving.
         var releaseGate: UInt32?
@@ -83,8 +85,8 @@ package struct VirtualRouter: Hashable, Sendable {
     package internal(set) var master: IPAddress?
     package internal(set) var masterPriority: UInt8 = 0
     package internal(set) var lastHeard: Instant?
-    /// Who was last heard in version 3, and when, while version 2 is believed too.
-    var version3Heard: Heard?
+    /// Who was lately heard in version 3, and when, while version 2 is believed too; a few at most.
+    var version3Heard: [Heard] = []
     /// Since when adverts can be sent and heard here; nil while they cannot.
     var linkSince: Instant?
     /// Start of the preempt delay: the first lower advert since the router started (checklist V3-CFG-09).
@@ -108,6 +110,8 @@ package struct VirtualRouter: Hashable, Sendable {
         lastProtocolError = snapshot.lastProtocolError
         timerLateMax = snapshot.timerLateMax
         resumes = snapshot.state
+        // The link is not new; only the engine is.
+        linkSince = Instant(nanoseconds: .min / 2)
     }
 
     // MARK: - What others see
@@ -144,6 +148,11 @@ package struct VirtualRouter: Hashable, Sendable {
         Timing.masterDown(configuration.version, priority: standing.effectivePriority, interval: masterInterval)
     }
 
+    /// The last master is `source`, and its silence has not ended it.
+    func believes(_ source: IPAddress, at now: Instant) -> Bool {
+        master == source && lastHeard.map { now - $0 < masterDownInterval } ?? false
+    }
+
     /// The form of checksum to send over IPv4.
     package var checksumForm: ChecksumForm {
         switch configuration.checksum {
@@ -170,7 +179,7 @@ package struct VirtualRouter: Hashable, Sendable {
         case .fault: pause?.until
         case .backup(let backup): backup.gate == nil ? backup.masterDown : nil
         case .master(let master):
-            if let due = master.burst?.due, due < master.nextAdvert { due } else { master.nextAdvert }
+            min(master.nextAdvert, master.burst?.due ?? master.nextAdvert, master.lastWord ?? master.nextAdvert)
         }
     }
 
@@ -193,7 +202,7 @@ package struct VirtualRouter: Hashable, Sendable {
             standing = new
             if !new.canSend {
                 linkSince = nil
-            } else if linkSince == nil || !old.canSend {
+            } else if linkSince == nil {
                 linkSince = now
             }
             reconsider(previous: old, now, &actions)
@@ -254,7 +263,7 @@ package struct VirtualRouter: Hashable, Sendable {
         master = nil
         masterPriority = 0
         lastHeard = nil
-        version3Heard = nil
+        version3Heard = []
         let begin = max(now, (linkSince ?? now) + configuration.startDelay)
         let isOwner = standing.effectivePriority == 255
         var backup = Backup(masterDown: isOwner ? begin : begin + masterDownInterval)

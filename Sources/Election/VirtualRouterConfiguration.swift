@@ -145,8 +145,11 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     /// 40.95 s costs a backup at 1 s half a minute instead of two.
     package static let defaultIntervalLimit: UInt16 = 10
 
-    /// The longest advertised interval that is obeyed.
-    package var longestInterval: Duration { advertisementInterval * Int(intervalLimit) }
+    /// The longest advertised interval that is obeyed. Never below the default of all routers, 1 s, and with version 2, whose
+    /// unit is the second, 10 s: a master that is not believed is a second master.
+    package var longestInterval: Duration {
+        max(advertisementInterval * Int(intervalLimit), alsoVersion2 ? .seconds(10) : .seconds(1))
+    }
 
     /// What version 2 adverts of a router that sends both versions say: whole seconds, at least one (checklist IO-04).
     package var version2Interval: Duration { .seconds(max(1, advertisementInterval.components.seconds)) }
@@ -165,6 +168,13 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     /// The two have an address in common, whatever its prefix and interface.
     func sharesAddress(with other: Self) -> Bool {
         addresses.contains { mine in other.addresses.contains { $0.address == mine.address } }
+    }
+
+    /// Adverts of the one could be for the other: the same VRID on an interface, both by multicast or with a peer in common.
+    func isSameElection(as other: Self) -> Bool {
+        guard interface == other.interface, vrid == other.vrid, family == other.family else { return false }
+        if !isUnicast, !other.isUnicast { return true }
+        return peers.contains { mine in other.peers.contains { $0.address == mine.address } }
     }
 
     /// Priority 255: this host owns the addresses (RFC 9568 §1.7).

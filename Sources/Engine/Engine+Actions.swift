@@ -82,7 +82,10 @@ extension Engine {
             send(advert, of: id, from: source, to: .vrrpGroup(configuration.family), through: port)
             return
         }
-        for peer in configuration.peers { send(advert, of: id, from: source, to: peer.address, through: port) }
+        // One list may serve all hosts.
+        for peer in configuration.peers where peer.address != source {
+            send(advert, of: id, from: source, to: peer.address, through: port)
+        }
     }
 
     private func send(
@@ -94,13 +97,13 @@ extension Engine {
             try port.socket.send(payload, from: source, to: destination)
             node.count(.advertsSent, for: id)
             records[id]?.lastAdvertSent = Clock.boottime()
-            records[id]?.sendErrorTold = .min
             if advertised.last != id { advertised.append(id) }
         } catch {
-            // Tried again with the next advert (checklist V3-TX-05); told once until one goes out.
+            // Tried again with the next advert (checklist V3-TX-05); told at most once in 10 s, whatever other peers hear.
             node.count(.advertSendErrors, for: id)
-            guard records[id]?.sendErrorTold == .min else { return }
-            records[id]?.sendErrorTold = Clock.monotonic()
+            let monotonic = Clock.monotonic()
+            if let told = records[id]?.sendErrorTold, monotonic - told < Self.sendErrorPeriod { return }
+            records[id]?.sendErrorTold = monotonic
             tell(error, for: id)
         }
     }

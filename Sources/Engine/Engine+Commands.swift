@@ -203,23 +203,30 @@ extension Engine {
         if case .ipv6(let address)? = table.source(on: link.index, .ipv6, isLinkLocal: true, excluding: virtual) {
             facts.sourceIPv6 = address
         }
-        if users.contains(where: { $0.configuration.needsGlobalSource }),
-            case .ipv6(let address)? = table.source(on: link.index, .ipv6, excluding: virtual)
-        {
+        let present = node.facts(of: name)?.globalIPv6.map { IPAddress.ipv6($0) }
+        if case .ipv6(let address)? = table.source(on: link.index, .ipv6, preferring: present, excluding: virtual) {
             facts.globalIPv6 = address
         }
+        if users.contains(where: { $0.configuration.isUnicast }) {
+            facts.networks = table.networks(on: link.index, excluding: virtual)
+        }
         if users.contains(where: { $0.configuration.family == .ipv4 }) {
-            facts.socketErrorIPv4 = openSocket(.ipv4, link, for: users)
+            facts.socketErrorIPv4 = openSocket(.ipv4, link, for: users, hasSource: facts.sourceIPv4 != nil)
         }
         if users.contains(where: { $0.configuration.family == .ipv6 }) {
-            facts.socketErrorIPv6 = openSocket(.ipv6, link, for: users)
+            facts.socketErrorIPv6 = openSocket(.ipv6, link, for: users, hasSource: facts.sourceIPv6 != nil)
         }
         ports.prepareFrames(on: link)
         node.interface(name, facts, at: now, appendingTo: &actions)
     }
 
-    /// Makes sure that there is an advert socket; the errno if there cannot be one.
-    private func openSocket(_ family: AddressFamily, _ link: LinkState, for users: [RouterRecord]) -> Int32? {
+    /// Makes sure that there is an advert socket and that it hears the group if somebody wants that; the errno if there cannot
+    /// be one. Without a source the family may be gone from the interface, and with it the membership, of which the socket
+    /// knows nothing: it leaves, and joins anew when there is a source again. A group that nobody wants any more is left in
+    /// `closeUnusedPorts`, when all routers are known.
+    private func openSocket(
+        _ family: AddressFamily, _ link: LinkState, for users: [RouterRecord], hasSource: Bool
+    ) -> Int32? {
         let tag = SocketTag(family: family, interfaceIndex: link.index)
         var needsGroup = false
         var expected = FloodFilter()
@@ -234,13 +241,23 @@ extension Engine {
         do throws(SystemError) {
             if let port = ports.advertPort(tag) {
                 expect(expected, on: port)
-                try port.listenToGroup(needsGroup)
+                if !hasSource {
+                    port.leaveGroup()
+                } else if needsGroup {
+                    try port.listenToGroup(true)
+                }
                 return nil
             }
             let port = try ports.open(tag, interface: link.name)
             expect(expected, on: port)
-            try port.listenToGroup(needsGroup)
-            try watch(port)
+            do throws(SystemError) {
+                if hasSource, needsGroup { try port.listenToGroup(true) }
+                try watch(port)
+            } catch {
+                // One that is not watched must not be taken for one that hears.
+                closePorts { $0 == tag }
+                throw error
+            }
             reporter.send(.socket(tag), descriptor: port.socket.number)
             return nil
         } catch {
@@ -256,5 +273,15 @@ extension Engine {
             wanted.insert(SocketTag(family: record.configuration.family, interfaceIndex: link.index))
         }
         closePorts { !wanted.contains($0) }
+        leaveUnwantedGroups()
+    }
+
+    private func leaveUnwantedGroups() {
+        var wanted: Set<SocketTag> = []
+        for record in records.values where !record.configuration.isUnicast {
+            guard let link = table.link(named: record.configuration.interface) else { continue }
+            wanted.insert(SocketTag(family: record.configuration.family, interfaceIndex: link.index))
+        }
+        for port in ports.adverts where !wanted.contains(port.tag) { port.leaveGroup() }
     }
 }

@@ -1,5 +1,6 @@
 // The engine's loop: readiness becomes events, Node decides, actions become kernel calls and reports. One thread; nothing here
-// waits for anything but the poller, and for a moment where adverts come too close to be waited for one by one. It opens no file, starts no process and writes no log: what is worth a line is a report.
+// waits but for the poller, and for a moment where adverts come too close to be waited for one by one. It opens no file,
+// starts no process and writes no log: what is worth a line is a report.
 
 import Election
 import Kernel
@@ -23,7 +24,7 @@ struct RouterRecord {
     var claimedOn: UInt32?
     var lastAdvertSent: Int64 = 0
     /// When an advert could not be sent and that was told.
-    var sendErrorTold: Int64 = .min
+    var sendErrorTold: Int64?
 
     init(_ configuration: VirtualRouterConfiguration) {
         self.configuration = configuration
@@ -60,6 +61,8 @@ package final class Engine {
     /// How often every router's snapshot and counters go up, and how long a turn may be busy with that, nanoseconds.
     static let snapshotPeriod: Int64 = 1_000_000_000
     static let slice: Int64 = 1_000_000
+    /// How often a router's failure to send an advert is told at most.
+    static let sendErrorPeriod: Int64 = 10_000_000_000
     /// How far heartbeats are apart at least while no router advertises more often than four times as often, nanoseconds.
     static let beatPeriod: Int64 = 10_000_000
     /// The same for what was only heard, which nobody but people asks for.

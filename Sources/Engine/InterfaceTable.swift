@@ -93,16 +93,30 @@ struct InterfaceTable {
     /// Everything that carries our tag.
     var ours: [AddressState] { addresses.values.joined().filter(\.isOurs) }
 
+    /// The addresses that adverts to peers can be sent from, in ascending order.
+    func networks(on index: UInt32, excluding virtual: Set<IPAddress>) -> [InterfaceAddress] {
+        (addresses[index] ?? []).filter {
+            $0.isUsable && !$0.isOurs && !$0.isPassing && !virtual.contains($0.address.address)
+        }.map(\.address).sorted { $0.address < $1.address }
+    }
+
     /// Where adverts of `family` are sent from: the first usable address that is neither ours nor virtual, a primary one
     /// if there is one (checklist V3-AD-05, V3-AD-06).
     func source(
-        on index: UInt32, _ family: AddressFamily, isLinkLocal: Bool = false, excluding virtual: Set<IPAddress>
+        on index: UInt32, _ family: AddressFamily, isLinkLocal: Bool = false, preferring present: IPAddress? = nil,
+        excluding virtual: Set<IPAddress>
     ) -> IPAddress? {
         let candidates = (addresses[index] ?? []).filter { state in
             state.address.address.family == family && state.isUsable && !state.isOurs
                 && !virtual.contains(state.address.address)
                 && (family == .ipv4 || state.address.address.isLinkLocal == isLinkLocal)
         }
-        return (candidates.first { !$0.isSecondary } ?? candidates.first)?.address.address
+        guard family == .ipv6, !isLinkLocal else {
+            return (candidates.first { !$0.isSecondary } ?? candidates.first)?.address.address
+        }
+        // Peers have it in their list, so it must not change by itself: the present one, else the least that lasts.
+        let lasting = candidates.filter { !$0.isPassing }.map { $0.address.address }
+        if let present, lasting.contains(present) { return present }
+        return lasting.min() ?? candidates.first?.address.address
     }
 }

@@ -18,6 +18,13 @@ final class AdvertPort {
     /// Whether the group was joined; nil while that is unknown, as for a socket of an earlier engine.
     private var isInGroup: Bool?
 
+    /// Leaves the group where it is in it, or may be. What the kernel says to it changes nothing.
+    func leaveGroup() {
+        guard isInGroup != false else { return }
+        try? socket.listenToGroup(false)
+        isInGroup = false
+    }
+
     /// Joins or leaves the VRRP group unless that is so already.
     func listenToGroup(_ wanted: Bool) throws(SystemError) {
         guard isInGroup != wanted else { return }

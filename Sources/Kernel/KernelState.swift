@@ -78,6 +78,10 @@ package struct AddressState: Hashable, Sendable {
     package var isUsable: Bool { !isTentative && !isDuplicate }
     /// IPv4: not the first of its subnet, so it goes when the first one goes unless promote_secondaries is set.
     package var isSecondary: Bool { address.address.family == .ipv4 && flags & AddressFlag.secondary != 0 }
+    /// IPv6: it is replaced by another after a while (RFC 8981; the same bit as `isSecondary`), or not to be used any more.
+    package var isPassing: Bool {
+        address.address.family == .ipv6 && flags & (AddressFlag.secondary | AddressFlag.deprecated) != 0
+    }
     /// It carries our tag or, IPv4 on an old kernel, our label.
     package var isOurs: Bool {
         if tag == AddressTag.value { return true }

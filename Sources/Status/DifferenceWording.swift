@@ -24,7 +24,9 @@ extension PeerDifference {
     package var sentence: String {
         switch self {
         case .interval(let own, let peer, let limit):
-            let obeyed = peer > limit ? "; only \(limit.exact) are believed" : ""
+            let obeyed =
+                limit == .zero
+                ? "; its adverts are dropped" : peer > limit ? "; it is obeyed as if it were \(limit.exact)" : ""
             return "it advertises every \(peer.exact), here \(own.exact) is configured\(obeyed)"
         case .addresses(let own, let peer, let missing, let unexpected):
             var parts: [String] = []

@@ -30,8 +30,10 @@ extension LogLine {
     init(_ notice: Notice, name: (RouterID) -> String, preempts: (RouterID) -> Bool = { _ in true }) {
         switch notice {
         case .dropped(let router, let interface, let reason, let source, let count):
+            // Another election on the segment is no mistake of anybody.
+            let isForeign = router == nil && reason == .vrid
             self.init(
-                .warning, "packet-dropped",
+                isForeign ? .info : .warning, "packet-dropped",
                 [
                     ("router", router.map(name) ?? ""), ("interface-index", "\(interface)"), ("reason", reason.name),
                     ("source", source.map { "\($0)" } ?? ""), ("count", "\(count)"),

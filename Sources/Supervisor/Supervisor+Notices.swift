@@ -16,6 +16,8 @@ extension Supervisor {
             events.publish(
                 .unsteady(
                     router: name(router), transitions: transitions, within: window, text: text, at: Clock.wall()))
+        case .dropped(nil, _, .vrid, _, _):
+            break
         case .dropped(let router, _, let reason, let source, let count):
             events.publish(
                 .dropped(router: router.map(name), reason: reason, source: source, count: count, at: Clock.wall()))

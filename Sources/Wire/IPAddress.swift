@@ -130,6 +130,24 @@ package struct InterfaceAddress: Hashable, Sendable {
         self.address = address
         self.prefixLength = prefixLength
     }
+
+    /// `other` is in the network of this address.
+    package func contains(_ other: IPAddress) -> Bool {
+        switch (address, other) {
+        case (.ipv4(let mine), .ipv4(let theirs)):
+            let host = 32 - min(UInt32(prefixLength), 32)
+            return host == 32 || mine.bits >> host == theirs.bits >> host
+        case (.ipv6(let mine), .ipv6(let theirs)):
+            guard prefixLength > 0 else { return true }
+            guard prefixLength > 64 else {
+                return mine.high >> (64 - UInt64(prefixLength)) == theirs.high >> (64 - UInt64(prefixLength))
+            }
+            let host = 128 - min(UInt64(prefixLength), 128)
+            return mine.high == theirs.high && mine.low >> host == theirs.low >> host
+        case (.ipv4, .ipv6), (.ipv6, .ipv4):
+            return false
+        }
+    }
 }
 
 /// An IEEE 802 48-bit hardware address.

@@ -100,6 +100,33 @@ import Wire
         #expect(announcements(&bench, for: .seconds(5)).map(\.after) == [.milliseconds(500)])
     }
 
+    @Test func `promise 3: adverts of another master do not put the announcement off, however late the plan begins`() {
+        var configuration = Bench.configuration(interval: .seconds(10))
+        configuration.announcements = AnnouncementPlan(rounds: [.milliseconds(1_500), .seconds(3)], refresh: nil)
+        var bench = Bench(configuration)
+        bench.start()
+        bench.wait(.seconds(40))
+        var count = 0
+        for _ in 0..<30 {
+            bench.advert(1, from: Bench.lowerPeer)
+            count += bench.announced.count
+            count += announcements(&bench, for: .milliseconds(300)).count
+        }
+        #expect(count >= 8, "one a second")
+    }
+
+    @Test func `a reload of the plan keeps the rounds that are still to come`() {
+        var configuration = Bench.configuration(interval: .seconds(10))
+        configuration.announcements = AnnouncementPlan(rounds: [.zero, .seconds(2), .seconds(4)], refresh: nil)
+        var bench = Bench(configuration)
+        bench.start()
+        bench.wait(.seconds(40))
+        _ = bench.run(for: .milliseconds(500))
+        configuration.announcements = AnnouncementPlan(rounds: [.zero, .seconds(3)], refresh: nil)
+        bench.send(.reconfigured(configuration))
+        #expect(announcements(&bench, for: .seconds(5)).map(\.after) == [.milliseconds(2_500)])
+    }
+
     @Test func `promise 3: a resumed master that hears another one announces within a second`() {
         var bench = Bench()
         bench.router.standing = bench.standing

@@ -292,6 +292,16 @@ struct NodeBench {
         #expect(bench.node.router(RouterID(1))?.standing.isDisabled == false)
     }
 
+    @Test func `the version 2 half of a master that sends both versions is no conflict`() {
+        var bench = NodeBench()
+        bench.add(1)
+        bench.receive(200)
+        let notice = bench.receive(200, version: .v2)
+        #expect(notice == nil && bench.actions.isEmpty && bench.counter(.versionErrors) == 1)
+        bench.receive(200, version: .v2, from: .ipv4(IPv4Address(192, 0, 2, 77)))
+        #expect(bench.actions.count == 1, "from anybody else it is")
+    }
+
     @Test func `the late result of a cancelled release gate is nobody's`() {
         var bench = NodeBench()
         bench.add(1) { $0.gatesRelease = true }

@@ -44,6 +44,27 @@ private func delayed(_ priority: UInt8 = 100, _ delay: Duration = .seconds(5)) -
         #expect(bench.untilDeadline == .nanoseconds(609_375_000))
     }
 
+    @Test func `a reload of it counts for the delay that is being waited for`() {
+        var bench = delayed(100, .seconds(3_600))
+        bench.now = bench.now + .seconds(1)
+        var configuration = bench.router.configuration
+        configuration.startDelay = .seconds(5)
+        bench.send(.reconfigured(configuration))
+        #expect(bench.untilDeadline == .seconds(4) + masterDown)
+        configuration.startDelay = .zero
+        bench.send(.reconfigured(configuration))
+        #expect(bench.untilDeadline == masterDown)
+    }
+
+    @Test func `a new engine does not begin it anew`() {
+        var configuration = Bench.configuration()
+        configuration.startDelay = .seconds(60)
+        var bench = Bench(configuration)
+        bench.router.restore(RouterSnapshot(router: RouterID(1), state: .backup))
+        bench.start()
+        #expect(bench.untilDeadline == masterDown)
+    }
+
     @Test func `after its end an advert is like any other`() {
         var bench = delayed()
         bench.now = bench.now + .seconds(6)
@@ -102,6 +123,14 @@ private func delayed(_ priority: UInt8 = 100, _ delay: Duration = .seconds(5)) -
         #expect(bench.actions.contains(.peerDiffers(Bench.greaterPeer, told)))
     }
 
+    @Test func `a master at the default interval is obeyed whatever ours is`() {
+        var configuration = Bench.configuration(interval: .milliseconds(10))
+        configuration.intervalLimit = 1
+        #expect(configuration.longestInterval == .seconds(1))
+        configuration.alsoVersion2 = true
+        #expect(configuration.longestInterval == .seconds(10))
+    }
+
     @Test func `a shorter interval is obeyed whatever the limit is`() {
         var configuration = Bench.configuration()
         configuration.intervalLimit = 1
@@ -146,6 +175,12 @@ private func delayed(_ priority: UInt8 = 100, _ delay: Duration = .seconds(5)) -
         hear(&bench, .v2, 200, every: .seconds(3))
         #expect(bench.router.deadline == before && bench.actions.isEmpty)
         #expect(bench.router.counters[.version2Twins] == 1 && bench.router.counters[.advertsReceived] == 2)
+        // Somebody else's version 3 does not make it another's.
+        hear(&bench, .v3, 50, from: Bench.lowerPeer)
+        hear(&bench, .v2, 200, every: .seconds(3))
+        #expect(bench.router.counters[.version2Twins] == 2 && bench.router.masterInterval == .seconds(1))
+        bench.router.version3Heard.removeAll { $0.source == Bench.lowerPeer }
+        bench.router.counters[.version2Twins] = 1
         // Another sender's is none.
         hear(&bench, .v2, 210, from: Bench.lowerPeer)
         #expect(bench.router.master == Bench.lowerPeer && bench.router.counters[.version2Twins] == 1)

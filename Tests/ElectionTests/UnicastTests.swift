@@ -44,6 +44,60 @@ private func bench(multicast: Bool = false) -> NodeBench {
         }
     }
 
+    @Test(arguments: [false, true])
+    func `what a peer sends to the group is for the multicast router, whichever is configured first`(_ first: Bool) {
+        var bench = NodeBench()
+        if first { bench.add(1) { $0.peers = [UnicastPeer(one)] } }
+        bench.add(2) { $0.addresses = [otherVIP] }
+        if !first { bench.add(1) { $0.peers = [UnicastPeer(one)] } }
+        bench.receive(200, from: one, addresses: [otherVIP.address])
+        bench.receive(150, from: one, to: Bench.me)
+        #expect(bench.node.router(RouterID(2))?.masterPriority == 200)
+        #expect(bench.node.router(RouterID(1))?.masterPriority == 150)
+        #expect(bench.counter(.destinationErrors, 1) == 0)
+    }
+
+    @Test func `a running election is not stopped while another one with its VRID leaves`() {
+        var bench = NodeBench()
+        bench.add(1) {
+            $0.peers = [UnicastPeer(one)]
+            $0.gatesRelease = true
+        }
+        bench.add(2) {
+            $0.peers = [UnicastPeer(two)]
+            $0.addresses = [otherVIP]
+        }
+        bench.wait(.seconds(4))
+        #expect(bench.state(1) == .master && bench.state(2) == .master)
+        bench.step { node, now, actions in node.remove(RouterID(1), at: now, appendingTo: &actions) }
+        bench.add(2) {
+            $0.peers = [UnicastPeer(two)]
+            $0.addresses = [otherVIP]
+            $0.priority = 90
+        }
+        #expect(bench.state(1) == .master, "its gate runs")
+        #expect(bench.state(2) == .master)
+        bench.add(3) { $0.peers = [UnicastPeer(stranger)] }
+        #expect(bench.state(3) == .initialize, "it shares the address of the one that leaves")
+    }
+
+    @Test func `adverts come from the network that the peers are in`() {
+        var facts = InterfaceFacts(index: 7)
+        facts.sourceIPv4 = IPv4Address(192, 0, 2, 2)
+        let other = IPAddress.ipv4(IPv4Address(198, 51, 100, 2))
+        facts.networks = [
+            InterfaceAddress(address: Bench.me, prefixLength: 24), InterfaceAddress(address: other, prefixLength: 25),
+        ]
+        var configuration = Bench.configuration()
+        #expect(facts.source(for: configuration) == Bench.me)
+        configuration.peers = [UnicastPeer(.ipv4(IPv4Address(198, 51, 100, 127)))]
+        #expect(facts.source(for: configuration) == other)
+        configuration.peers = [UnicastPeer(.ipv4(IPv4Address(198, 51, 100, 128)))]
+        #expect(facts.source(for: configuration) == Bench.me, "in no network: the first")
+        configuration.peers = [UnicastPeer(Bench.me), UnicastPeer(one)]
+        #expect(facts.source(for: configuration) == Bench.me, "one list for all hosts")
+    }
+
     @Test func `each of them elects for itself`() {
         var bench = bench()
         for _ in 0..<8 {

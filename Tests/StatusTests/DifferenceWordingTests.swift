@@ -17,7 +17,8 @@ private func event(_ cause: Cause, after fault: Fault? = nil, delays: Bool = fal
         (
             PeerDifference.interval(own: .milliseconds(100), peer: .milliseconds(40_950), limit: .seconds(1)),
             "interval",
-            "100 ms", "40.95 s", "it advertises every 40.95 s, here 100 ms is configured; only 1 s are believed"
+            "100 ms", "40.95 s",
+            "it advertises every 40.95 s, here 100 ms is configured; it is obeyed as if it were 1 s"
         ),
         (
             .interval(own: .seconds(10), peer: .milliseconds(10_010), limit: .seconds(100)), "interval", "10 s",

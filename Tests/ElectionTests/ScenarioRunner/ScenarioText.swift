@@ -87,7 +87,7 @@ struct ScenarioWording {
         switch difference {
         case .interval(let own, let peer, let limit):
             "interval \(peer.transcript), ours is \(own.transcript)"
-                + (peer > limit ? ", obeyed as \(limit.transcript)" : "")
+                + (limit == .zero ? "; dropped" : peer > limit ? ", obeyed as \(limit.transcript)" : "")
         case .addresses(_, _, let missing, let unexpected):
             "addresses" + (missing.map { ", lacks \($0)" } ?? "") + (unexpected.map { ", also has \($0)" } ?? "")
         case .version(let own, let peer): "version \(peer), ours is \(own.rawValue); dropped"
