@@ -202,10 +202,10 @@ package struct Node: Hashable, Sendable {
     ) {
         guard let index = index(of: id) else { return }
         // A gate that was cancelled may end all the same; its result is not that of the one which is awaited now.
-        guard slots[index].router.awaitedGate?.sequence == sequence else { return }
+        let isAwaited = slots[index].router.awaitedGate?.sequence == sequence
         let wasMaster = slots[index].router.stateName == .master
         send(.gate(sequence: sequence, failure: failure), to: index, now, &actions)
-        if failure != nil, wasMaster, slots[index].router.stateName == .master, slots[index].isDisabled {
+        if failure != nil, isAwaited, wasMaster, slots[index].router.stateName == .master, slots[index].isDisabled {
             slots[index].isDisabled = false
             refresh(index, now, &actions)
         }
