@@ -8,7 +8,7 @@ import pytest
 from agent import Agent
 from frr import Frr
 from interop import answering, counterpart, settled
-from lab import IPV4, IPV6, stays
+from lab import IPV4, IPV6, stays, wait_until
 
 
 @pytest.fixture
@@ -22,11 +22,12 @@ def test_ipv6_adverts_without_a_link_local_address_are_followed_unless_strict(la
     theirs.wait_state("master")
     ours = Agent(lab["a"], {"database": counterpart(IPV6)}).start()
     settled(lab, IPV6, theirs, ours)
-    assert ours.statistic("first-address-not-link-local-pkts") > 0
+    # The status has counters of the last second.
+    wait_until(lambda: ours.statistic("first-address-not-link-local-pkts") > 0, 5, "the adverts are counted")
     ours.change(strict_first_address=True)
     ours.reload()
     ours.wait_state("master")
-    assert ours.statistic("not-link-local-errors") > 0
+    wait_until(lambda: ours.statistic("not-link-local-errors") > 0, 5, "the dropped ones are counted")
     stays(lambda: theirs.state() == "master", 0.5, "it does not mind our lower priority, and neither hears the other out", every=0.1)
 
 
