@@ -27,7 +27,9 @@ extension VirtualRouter {
             pause(for: .claim(failure), now, &actions)
         case .addressesLost(let addresses):
             // Promise 8: what somebody else deleted is put back, and announced when it is (`claimed`).
-            actions.append(.claim(addresses))
+            // One that a reload has taken out meanwhile is not wanted any more.
+            let wanted = addresses.filter { configuration.addresses.contains($0) }
+            if !wanted.isEmpty { actions.append(.claim(wanted)) }
         case .gate(let sequence, let failure):
             finishReleaseGate(master, sequence, failure, now, &actions)
         case .standing, .reconfigured, .resumeMaster:

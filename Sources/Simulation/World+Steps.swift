@@ -216,7 +216,10 @@ extension World {
         seats[place].isAdvertising = election.isAdvertising
         seats[place].hasPassedGate = false
         if seats[place].priority != priority {
-            let mustTell = seats[place].isAdvertising && wasMaster && seats[place].releaseGate == nil
+            // Without carrier it is sent and does not leave.
+            let mustTell =
+                seats[place].isAdvertising && wasMaster && seats[place].releaseGate == nil
+                && hosts[host].hasCarrier[plan.routers[router].segment]
             if mustTell, seats[place].lastAdvertSent != now {
                 fail(.advertsFromMasters, router, host) { "its new priority \(priority) is not advertised" }
             }

@@ -115,6 +115,15 @@ import Wire
         #expect(count >= 8, "one a second")
     }
 
+    @Test func `an address that a reload took out is not put back when its loss is told late`() {
+        var bench = Bench.master()
+        let gone = InterfaceAddress(address: .ipv4(IPv4Address(192, 0, 2, 250)), prefixLength: 24)
+        bench.send(.addressesLost([gone]))
+        #expect(bench.actions.isEmpty)
+        bench.send(.addressesLost([gone, Bench.vip]))
+        #expect(bench.actions.contains(.claim([Bench.vip])))
+    }
+
     @Test func `a reload of the plan keeps the rounds that are still to come`() {
         var configuration = Bench.configuration(interval: .seconds(10))
         configuration.announcements = AnnouncementPlan(rounds: [.zero, .seconds(2), .seconds(4)], refresh: nil)

@@ -78,7 +78,7 @@ MUTANTS = [
     ("stay out for ever after a refused claim", ROUTER,
      "case .fault: pause?.until", "case .fault: nil"),
     ("lost addresses are not put back", MASTER,
-     "actions.append(.claim(addresses))", "_ = addresses"),
+     "if !wanted.isEmpty { actions.append(.claim(wanted)) }", "_ = wanted"),
     ("advertise once and never again", MASTER,
      "master.nextAdvert = master.nextAdvert + interval\n            if master.nextAdvert <= now { master.nextAdvert = now + interval }",
      "master.nextAdvert = master.nextAdvert + interval * 1_000_000"),
