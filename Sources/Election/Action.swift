@@ -23,6 +23,34 @@ package enum Event: Hashable, Sendable {
     case reconfigured(VirtualRouterConfiguration)
     /// Continue as master where an earlier engine stopped; only while in initialize.
     case resumeMaster
+    /// This host did not run for `absence`; of that the machine was suspended for `suspended`, in which the monotonic clock
+    /// stood still. Told before anything else that happened meanwhile.
+    case wokeUp(absence: Duration, suspended: Duration)
+    /// No advert of the last `sendAdvert` went out; the errno.
+    case sendFailed(Int32)
+    /// An advert went out, after one that did not.
+    case sent
+    /// Another host announced one of the addresses as its own, with a frame that neighbours believe.
+    case announcementHeard(IPAddress)
+    /// The operator wants another host to be master.
+    case handOver
+}
+
+/// What became of an operator's handover.
+package enum HandoverOutcome: Hashable, Sendable {
+    /// This host is not master, so there is nothing to hand over.
+    case notMaster
+    /// The owner of the addresses (priority 255) takes them back from everybody, so it cannot hand them over.
+    case isOwner
+    /// Another router is master, `after` the order; the addresses were released `overlap` after its advert was heard. A
+    /// negative overlap is the gap in which nobody answered.
+    case taken(by: IPAddress, after: Duration, overlap: Duration)
+    /// Nobody did, and this host serves on.
+    case nobody
+    /// The release gate failed, so nothing was moved.
+    case gateFailed(CheckFailure)
+    /// Something else ended it: a fault, a stop.
+    case interrupted
 }
 
 /// Which gate of a virtual router.
@@ -50,6 +78,7 @@ package enum Action: Hashable, Sendable {
     case peerDiffers(IPAddress, PeerDifference)
     /// Master came and went so often within this time (RFC 9568 §2.5).
     case unsteady(transitions: UInt32, within: Duration)
+    case handover(HandoverOutcome)
     /// A release gate failed; `leaving` tells whether the router resigns all the same.
     case releaseGateFailed(CheckFailure, leaving: Bool)
 }

@@ -39,6 +39,8 @@ package enum Counter: UInt8, CaseIterable, Hashable, Sendable {
     case announcementsSent
     case addressAddErrors
     case addressDeleteErrors
+    /// How often it was found that a master had been away too long to go on as one.
+    case lateWakeUps
 }
 
 /// One value per `Counter`.

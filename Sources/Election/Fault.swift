@@ -59,6 +59,8 @@ package enum Fault: Hashable, Sendable {
     case gate(CheckFailure)
     /// The kernel refused an address; tried again after a pause.
     case claim(ClaimFailure)
+    /// As master none of its adverts could be sent for three intervals; the errno of the last try. Tried again after a pause.
+    case cannotSend(Int32)
 }
 
 /// A check's part in the effective priority.

@@ -21,6 +21,7 @@ package struct Node: Hashable, Sendable {
         let id: RouterID
         var router: VirtualRouter
         var isDisabled: Bool
+        var isHeld = false
         /// Left the configuration; forgotten when it has come to rest.
         var isRemoved = false
         var rules: ReceptionRules
@@ -76,6 +77,7 @@ package struct Node: Hashable, Sendable {
             return
         }
         var router = VirtualRouter(configuration)
+        router.turn = Turn(slots.count)
         if let snapshot { router.restore(snapshot) }
         slots.append(Slot(id: id, router: router, isDisabled: disabled, rules: router.receptionRules))
         let index = slots.count - 1
@@ -104,6 +106,24 @@ package struct Node: Hashable, Sendable {
     ) {
         guard let index = index(of: id), slots[index].isDisabled != disabled else { return }
         slots[index].isDisabled = disabled
+        refresh(index, now, &actions)
+    }
+
+    /// The operator wants another host to be master; `Action.handover` tells what came of it.
+    package mutating func handOver(_ id: RouterID, at now: Instant, appendingTo actions: inout [RouterAction]) {
+        guard let index = index(of: id) else { return }
+        switch slots[index].router.stateName {
+        case .initialize, .fault, .disabled: actions.append(RouterAction(id, .handover(.notMaster)))
+        case .backup, .master, .resigning: send(.handOver, to: index, now, &actions)
+        }
+    }
+
+    /// A router that was handed over is held back from preemption, or no longer.
+    package mutating func setHeld(
+        _ id: RouterID, _ held: Bool, at now: Instant, appendingTo actions: inout [RouterAction]
+    ) {
+        guard let index = index(of: id), slots[index].isHeld != held else { return }
+        slots[index].isHeld = held
         refresh(index, now, &actions)
     }
 
@@ -211,7 +231,37 @@ package struct Node: Hashable, Sendable {
         }
     }
 
+    /// No advert of a router's last `sendAdvert` could be sent, with this errno; or, with nil, one could again.
+    package mutating func sendingEnded(
+        _ id: RouterID, failure: Int32?, at now: Instant, appendingTo actions: inout [RouterAction]
+    ) {
+        guard let index = index(of: id) else { return }
+        send(failure.map { .sendFailed($0) } ?? .sent, to: index, now, &actions)
+    }
+
+    /// Another host announced an address on an interface as its own.
+    package mutating func announcementHeard(
+        _ address: IPAddress, interfaceIndex: UInt32, at now: Instant, appendingTo actions: inout [RouterAction]
+    ) {
+        for index in slots.indices {
+            guard case .resigning = slots[index].router.state,
+                interfaces[slots[index].router.configuration.interface]?.index == interfaceIndex
+            else { continue }
+            send(.announcementHeard(address), to: index, now, &actions)
+        }
+    }
+
     // MARK: - Time
+
+    /// The engine runs again after it was away for `absence`, of which the machine was suspended for `suspended`. Called before
+    /// anything that happened meanwhile is told.
+    package mutating func wakeUp(
+        after absence: Duration, suspended: Duration, at now: Instant, appendingTo actions: inout [RouterAction]
+    ) {
+        for index in slots.indices {
+            send(.wokeUp(absence: absence, suspended: suspended), to: index, now, &actions)
+        }
+    }
 
     /// When `wake` is wanted next; nil for never.
     package var deadline: Instant? {
@@ -297,6 +347,7 @@ package struct Node: Hashable, Sendable {
             checks.failure(of: $0)
         }
         standing.isDisabled = slot.isDisabled
+        standing.isHeld = slot.isHeld
         standing.isLeaving = isStopping || slot.isRemoved || hasPredecessor(slot)
         standing.isRemoved = slot.isRemoved && !isStopping
         return standing

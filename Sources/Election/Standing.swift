@@ -13,6 +13,8 @@ package struct Standing: Hashable, Sendable {
     package var isLeaving = false
     /// It is the configuration that it left.
     package var isRemoved = false
+    /// The operator handed it over and holds it back: no preemption until it is master again, or the hold is taken off.
+    package var isHeld = false
     /// 1...255.
     package var effectivePriority: UInt8 = 100
     /// A failed check that leaves the router as last resort only.
@@ -34,7 +36,7 @@ package struct Standing: Hashable, Sendable {
             && !faults.contains { fault in
                 switch fault {
                 case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket: true
-                case .check, .gate, .claim: false
+                case .check, .gate, .claim, .cannotSend: false
                 }
             }
     }

@@ -9,6 +9,8 @@ package enum StateName: UInt8, Hashable, Sendable, CaseIterable {
     case master = 2
     case fault = 3
     case disabled = 4
+    /// Was master, holds its addresses still, and lets another one claim them first.
+    case resigning = 5
 }
 
 /// The reason for a transition, with its evidence.
@@ -36,6 +38,12 @@ package enum Cause: Hashable, Sendable {
     case recovered
     /// A last-resort check failed while master.
     case lastResort(CheckID, CheckFailure)
+    /// The operator ordered a handover.
+    case handedOver
+    /// Nobody else became master, so this one stays.
+    case nobodyTookOver
+    /// It was away, as master, for so long since its last advert that its peers may have replaced it.
+    case late(Duration)
     /// The operator disabled or enabled the router.
     case disabled
     case enabled

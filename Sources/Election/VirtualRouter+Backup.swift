@@ -18,9 +18,24 @@ extension VirtualRouter {
             } else {
                 becomeMaster(because: gate.cause, now, &actions)
             }
-        case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster:
+        case .wokeUp(let absence, _):
+            wakeUp(backup, absence, now)
+        case .handOver:
+            actions.append(.handover(.notMaster))
+        case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster, .sendFailed, .sent,
+            .announcementHeard:
             break
         }
+    }
+
+    /// Promise 5: what we did not hear while we were away is no silence. What waits in the queues is heard next; after that at
+    /// least an interval and the skew time pass before silence is believed.
+    private mutating func wakeUp(_ backup: Backup, _ absence: Duration, _ now: Instant) {
+        guard backup.gate == nil, absence >= masterInterval else { return }
+        var backup = backup
+        let patience = now + masterInterval + skewTime
+        backup.masterDown = max(backup.masterDown, min(backup.masterDown + absence, patience))
+        state = .backup(backup)
     }
 
     private mutating func handle(
@@ -41,6 +56,7 @@ extension VirtualRouter {
             cancelGate(of: backup, &actions)
             learn(advert, from: source, at: heardAt)
             state = .backup(Backup(masterDown: heardAt + masterDownInterval))
+            endHandover(to: source, at: heardAt, &actions)
         } else {  // FSM-B-6
             counters[.lowerPriorityDiscarded] += 1
             backup.takeover = .lower(source, priority: advert.priority)
@@ -53,7 +69,7 @@ extension VirtualRouter {
         let own = standing.effectivePriority
         if advert.priority >= own { return true }
         if own == 255 { return false }
-        guard configuration.preempt, !isClaimDoubtful else { return true }
+        guard configuration.preempt, !isClaimDoubtful, !isSendDoubtful, !standing.isHeld else { return true }
         guard configuration.preemptDelay > .zero else { return false }
         let first = firstLower ?? heardAt
         firstLower = first

@@ -6,9 +6,13 @@ import Wire
 extension VirtualRouter {
     /// Advert first, then the addresses; announcements and the report wait for `claimed` (checklist FSM-01).
     mutating func becomeMaster(because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
-        state = .master(Master(nextAdvert: now + configuration.advertisementInterval, claiming: cause))
+        let interval = configuration.advertisementInterval
+        let next = now + interval - turn.advance(in: interval)
+        var master = Master(nextAdvert: next, lastAdvert: now, claiming: cause)
+        master.awaitsSending = isSendDoubtful
+        state = .master(master)
         actions.append(.sendAdvert(priority: standing.effectivePriority))
-        actions.append(.claim(configuration.addresses))
+        if !isSendDoubtful { actions.append(.claim(configuration.addresses)) }
     }
 
     mutating func handle(_ master: Master, _ event: Event, _ now: Instant, _ actions: inout [Action]) {
@@ -32,7 +36,16 @@ extension VirtualRouter {
             if !wanted.isEmpty { actions.append(.claim(wanted)) }
         case .gate(let sequence, let failure):
             finishReleaseGate(master, sequence, failure, now, &actions)
-        case .standing, .reconfigured, .resumeMaster:
+        case .wokeUp(_, let suspended):
+            let silence = now - master.lastAdvert + suspended
+            if silence >= configuration.advertisementInterval * 3 { giveUp(master, after: silence, now, &actions) }
+        case .sendFailed(let code):
+            sendFailed(master, code, now, &actions)
+        case .sent:
+            sent(master, &actions)
+        case .handOver:
+            handOver(master, now, &actions)
+        case .standing, .reconfigured, .resumeMaster, .announcementHeard:
             break
         }
     }
@@ -45,6 +58,7 @@ extension VirtualRouter {
         var master = master
         if advert.priority == 0 {  // FSM-A-3
             master.nextAdvert = now + configuration.advertisementInterval
+            master.lastAdvert = now
             actions.append(.sendAdvert(priority: own))
             // Who resigns was master, too, and announced (promise 3).
             announceAgain(&master, now, &actions)
@@ -59,7 +73,8 @@ extension VirtualRouter {
         }
     }
 
-    /// One last advert that cannot win, so that the winner hears us and announces again; then the addresses go.
+    /// One last advert that cannot win, so that the winner hears us and announces again; then the addresses go, at once or
+    /// behind that announcement.
     private mutating func yield(
         to advert: Advertisement, from source: IPAddress, at heardAt: Instant, _ master: Master, _ now: Instant,
         _ actions: inout [Action]
@@ -69,9 +84,18 @@ extension VirtualRouter {
             advert.priority > standing.effectivePriority
             ? .higherPriority(source, priority: advert.priority) : .greaterAddress(source, priority: advert.priority)
         actions.append(.sendAdvert(priority: 1))
-        actions.append(.release(configuration.addresses))
         learn(advert, from: source, at: heardAt)
+        if mayOverlap(master) {
+            // It answers for the addresses until the winner has announced them.
+            enter(
+                .resigning(Resigning(yieldingTo: source, at: heardAt, now, cause, configuration.addresses)),
+                because: cause, now, &actions)
+            return
+        }
+        actions.append(.release(configuration.addresses))
+        handover?.released = now
         enter(.backup(Backup(masterDown: heardAt + masterDownInterval)), because: cause, now, &actions)
+        endHandover(to: source, at: heardAt, &actions)
         // A planned move was waiting for its gate: nothing holds it back any more.
         if !mayRun { reconsider(previous: standing, now, &actions) }
     }
@@ -83,6 +107,7 @@ extension VirtualRouter {
         if configuration.version == .v3 {
             if master.answers.allows(at: now, interval: configuration.advertisementInterval) {
                 counters[.assertAdvertsSent] += 1
+                master.lastAdvert = now
                 actions.append(.sendAdvert(priority: standing.effectivePriority))
             } else {
                 counters[.assertAdvertsSuppressed] += 1
@@ -112,15 +137,17 @@ extension VirtualRouter {
         startBurst(&master, now, &actions)
     }
 
-    /// FSM-A-2 and the announcements. Adverts are due at start + n × interval; after a delay they go on from now, never in
-    /// a burst.
+    /// FSM-A-2 and the announcements. Adverts are due at start + n × interval; those that a delay has passed over are left out,
+    /// never sent in a burst.
     private mutating func advertise(_ master: Master, _ now: Instant, _ actions: inout [Action]) {
         var master = master
         if master.nextAdvert <= now {
             actions.append(.sendAdvert(priority: standing.effectivePriority))
+            master.lastAdvert = now
             let interval = configuration.advertisementInterval
-            master.nextAdvert = master.nextAdvert + interval
-            if master.nextAdvert <= now { master.nextAdvert = now + interval }
+            let passed = (now - master.nextAdvert).nanoseconds / interval.nanoseconds
+            master.nextAdvert = master.nextAdvert + interval * Int(passed + 1) - master.advance
+            master.advance = .zero
         }
         announce(&master, now, &actions)
         state = .master(master)
@@ -137,7 +164,7 @@ extension VirtualRouter {
         }
     }
 
-    private func startBurst(_ master: inout Master, _ now: Instant, _ actions: inout [Action]) {
+    func startBurst(_ master: inout Master, _ now: Instant, _ actions: inout [Action]) {
         master.burst = AnnouncementBurst(startingAt: now, configuration.announcements)
         announce(&master, now, &actions)
     }
@@ -153,6 +180,10 @@ extension VirtualRouter {
         if cause != .resumed { startBurst(&master, now, &actions) }
         state = .master(master)
         if let cause { report(from: old, because: cause, now, &actions) }
+        if cause != nil, handover != nil {
+            handover = nil
+            actions.append(.handover(.nobody))
+        }
         if !mayRun { reconsider(previous: standing, now, &actions) }
     }
 
@@ -164,6 +195,17 @@ extension VirtualRouter {
         master.releaseGate = nil
         master.mayLeave = failure == nil || standing.isLeaving
         state = .master(master)
+        if handover != nil, mayRun {
+            // No wish to leave, only to move: fenced, it goes without an overlap.
+            handover = failure == nil ? handover : nil
+            if let failure {
+                actions.append(.handover(.gateFailed(failure)))
+                actions.append(.releaseGateFailed(failure, leaving: false))
+            } else {
+                stepDown(because: .handedOver, now, &actions)
+            }
+            return
+        }
         if let failure { actions.append(.releaseGateFailed(failure, leaving: standing.isLeaving)) }
         // Without success a router that was only to be disabled stays master; Node takes the wish back.
         if master.mayLeave { reconsider(previous: standing, now, &actions) }
@@ -177,14 +219,17 @@ extension VirtualRouter {
             // The wish to leave was taken back.
             actions.append(.cancelGate(sequence: sequence))
             master.releaseGate = nil
+            interruptHandover(&actions)
         }
         master.mayLeave = false
         state = .master(master)
         if let reason = standing.lastResort, previous.lastResort == nil {
-            resign(&actions)
-            enter(
-                .backup(Backup(masterDown: now + masterDownInterval)),
-                because: .lastResort(reason.check, reason.failure), now, &actions)
+            let cause = Cause.lastResort(reason.check, reason.failure)
+            if mayOverlap(master) {
+                beginResigning(because: cause, now, &actions)
+            } else {
+                stepDown(because: cause, now, &actions)
+            }
         } else if standing.effectivePriority != previous.effectivePriority {
             actions.append(.sendAdvert(priority: standing.effectivePriority))
         }
@@ -197,6 +242,7 @@ extension VirtualRouter {
         if masterInterval == old.advertisementInterval { masterInterval = new.advertisementInterval }
         masterInterval = min(masterInterval, new.longestInterval)
         if new.startDelay != old.startDelay { changeStartDelay(now) }
+        if case .resigning(let resigning) = state { keep(resigning, &actions) }
         guard case .master(var master) = state else { return }
         let gone = old.addresses.filter { !new.addresses.contains($0) }
         let added = new.addresses.filter { !old.addresses.contains($0) }

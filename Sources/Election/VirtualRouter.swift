@@ -1,6 +1,6 @@
 // One election on one interface for one family: the state machine of RFC 9568 §6.4 and RFC 3768 §6.4. Values in, values out:
 // it owns no socket, no timer and no clock. The states are switched outside, the events inside, and each state's timers live
-// in its case. This file holds the states and the ways between them; VirtualRouter+Backup and +Master hold the rows.
+// in its case. This file holds the states and the ways between them; VirtualRouter+Backup, +Master and +Resigning hold the rows.
 
 import Wire
 
@@ -13,6 +13,7 @@ package struct VirtualRouter: Hashable, Sendable {
         case disabled
         case backup(Backup)
         case master(Master)
+        case resigning(Resigning)
     }
 
     /// What ends a backup: who was there last.
@@ -40,6 +41,14 @@ package struct VirtualRouter: Hashable, Sendable {
     /// Adver_Timer runs.
     struct Master: Hashable, Sendable {
         var nextAdvert: Instant
+        /// When the last advert was sent.
+        var lastAdvert: Instant
+        /// By how much the first interval is shorter, so that adverts of many routers do not go out in one burst.
+        var advance = Duration.zero
+        /// Since when no advert could be sent; nil while they can.
+        var muteSince: Instant?
+        /// The addresses wait until the first advert is known to be sent, because the last time none could.
+        var awaitsSending = false
         /// Why, until the addresses are on the interface; nil afterwards.
         var claiming: Cause?
         var burst: AnnouncementBurst?
@@ -50,6 +59,13 @@ package struct VirtualRouter: Hashable, Sendable {
         var releaseGate: UInt32?
         /// The release gate passed or does not matter any more.
         var mayLeave = false
+    }
+
+    /// What an operator's handover waits for, and when it was ordered; told when somebody else is master.
+    struct Handover: Hashable, Sendable {
+        var began: Instant
+        /// When the last address went; nil while it stays.
+        var released: Instant?
     }
 
     /// A fault of its own making, tried again after a pause that doubles from 1 s to 60 s.
@@ -94,6 +110,12 @@ package struct VirtualRouter: Hashable, Sendable {
     var checksum = ChecksumFollower()
     /// The last claim was refused: until one succeeds a lower master is left alone, who can at least serve.
     var isClaimDoubtful = false
+    /// The last advert as master could not be sent: the next time one must go out before anything is claimed.
+    var isSendDoubtful = false
+    /// An operator's handover that has not come to its end.
+    var handover: Handover?
+    /// Which part of the interval its adverts fall into beside those of the other routers of the host, set by Node.
+    package internal(set) var turn = Turn(0)
     /// The state in which an earlier engine left off; coming into it again is a resumption and no news.
     private var resumes: StateName?
 
@@ -124,20 +146,31 @@ package struct VirtualRouter: Hashable, Sendable {
         case .disabled: .disabled
         case .backup: .backup
         case .master(let master): master.claiming == nil ? .master : .backup
+        case .resigning: .resigning
         }
     }
 
     /// All present faults, its own included.
     package var faults: [Fault] { standing.faults + (pause.map { [$0.fault] } ?? []) }
 
-    /// The addresses that ought to be on the interface now: those of a master, claimed or being claimed.
+    /// The addresses that ought to be on the interface now: those of a master, claimed or being claimed, and those that one
+    /// which resigns has not released yet.
     package var wantedAddresses: [InterfaceAddress] {
-        if case .master = state { configuration.addresses } else { [] }
+        switch state {
+        case .initialize, .fault, .disabled, .backup: []
+        case .master(let master): master.awaitsSending ? [] : configuration.addresses
+        case .resigning(let resigning): resigning.held
+        }
     }
 
     /// It sends adverts.
     package var isAdvertising: Bool {
         if case .master = state { true } else { false }
+    }
+
+    /// It is master in all but its addresses, which wait until its first advert is known to be sent.
+    package var awaitsSending: Bool {
+        if case .master(let master) = state { master.awaitsSending } else { false }
     }
 
     package var skewTime: Duration {
@@ -180,6 +213,7 @@ package struct VirtualRouter: Hashable, Sendable {
         case .backup(let backup): backup.gate == nil ? backup.masterDown : nil
         case .master(let master):
             min(master.nextAdvert, master.burst?.due ?? master.nextAdvert, master.lastWord ?? master.nextAdvert)
+        case .resigning(let resigning): resigning.deadline
         }
     }
 
@@ -188,7 +222,7 @@ package struct VirtualRouter: Hashable, Sendable {
         switch state {
         case .backup(let backup): backup.gate.map { (.claim, $0.sequence, $0.cause) }
         case .master(let master): master.releaseGate.map { (.release, $0, idleState.cause) }
-        case .initialize, .fault, .disabled: nil
+        case .initialize, .fault, .disabled, .resigning: nil
         }
     }
 
@@ -218,6 +252,7 @@ package struct VirtualRouter: Hashable, Sendable {
         case .fault: handleFault(event, now, &actions)
         case .backup(let backup): handle(backup, event, now, &actions)
         case .master(let master): handle(master, event, now, &actions)
+        case .resigning(let resigning): handle(resigning, event, now, &actions)
         }
     }
 
@@ -227,7 +262,10 @@ package struct VirtualRouter: Hashable, Sendable {
         linkSince = now
         // The advert is due at once but goes out with the first deadline, after what is queued has been read.
         let burst = AnnouncementBurst(resumingAt: now, configuration.announcements)
-        state = .master(Master(nextAdvert: now, claiming: .resumed, burst: burst))
+        state = .master(
+            Master(
+                nextAdvert: now, lastAdvert: now, advance: turn.advance(in: configuration.advertisementInterval),
+                claiming: .resumed, burst: burst))
         actions.append(.claim(configuration.addresses))
     }
 
@@ -253,6 +291,8 @@ package struct VirtualRouter: Hashable, Sendable {
         case .fault: start(.recovered, now, &actions)
         case .backup: break
         case .master(let master): reconsider(master, previous: previous, now, &actions)
+        // A wish to leave that was taken back shows at the end.
+        case .resigning: break
         }
     }
 
@@ -282,24 +322,36 @@ package struct VirtualRouter: Hashable, Sendable {
         case .backup(let backup):
             cancelGate(of: backup, &actions)
             enter(target.state, because: target.cause, now, &actions)
-        case .master(var master):
+        case .master(let master):
             let planned = (standing.isLeaving || standing.isDisabled) && standing.canServe && pause == nil
             if planned, configuration.gatesRelease, !master.mayLeave, master.claiming == nil {
-                guard master.releaseGate == nil else { return }
-                gateSequence += 1
-                master.releaseGate = gateSequence
-                state = .master(master)
-                actions.append(.runGate(.release, sequence: gateSequence, cause: target.cause))
+                if master.releaseGate == nil { runReleaseGate(master, because: target.cause, &actions) }
                 return
             }
             if let sequence = master.releaseGate { actions.append(.cancelGate(sequence: sequence)) }
-            resign(&actions)
-            enter(target.state, because: target.cause, now, &actions)
+            if mayOverlap(master) {
+                beginResigning(because: target.cause, now, &actions)
+            } else {
+                resign(&actions)
+                enter(target.state, because: target.cause, now, &actions)
+            }
+        case .resigning(let resigning):
+            // Where it can serve it goes on to the end of its overlap, whatever it does afterwards.
+            if !standing.canServe || pause != nil { finish(resigning, now, &actions) }
         }
     }
 
+    /// A planned move waits for the gate that fences what this host serves.
+    mutating func runReleaseGate(_ master: Master, because cause: Cause, _ actions: inout [Action]) {
+        var master = master
+        gateSequence += 1
+        master.releaseGate = gateSequence
+        state = .master(master)
+        actions.append(.runGate(.release, sequence: gateSequence, cause: cause))
+    }
+
     /// Where the standing sends a router that may not run.
-    private var idleState: (state: State, cause: Cause) {
+    var idleState: (state: State, cause: Cause) {
         if standing.isLeaving { return (.initialize, standing.isRemoved ? .reconfigured : .stopped) }
         if standing.isDisabled { return (.disabled, .disabled) }
         return (.fault, faults.first.map { .fault($0) } ?? .stopped)
@@ -329,6 +381,10 @@ package struct VirtualRouter: Hashable, Sendable {
     mutating func enter(_ new: State, because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
         let old = stateName
         state = new
+        switch new {
+        case .initialize, .fault, .disabled: interruptHandover(&actions)
+        case .backup, .master, .resigning: break
+        }
         report(from: old, because: cause, now, &actions)
     }
 
@@ -346,7 +402,7 @@ package struct VirtualRouter: Hashable, Sendable {
         switch stateName {
         case .master: counters[.masterTransitions] += 1
         case .backup: counters[.backupTransitions] += 1
-        case .initialize, .fault, .disabled: break
+        case .initialize, .fault, .disabled, .resigning: break
         }
         let transition = Transition(
             from: old, to: stateName, cause: cause, at: now, effectivePriority: standing.effectivePriority)

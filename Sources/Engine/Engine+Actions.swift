@@ -39,6 +39,8 @@ extension Engine {
             // The snapshot first: whoever acts on the transition finds the new state in the mirror.
             if let snapshot = snapshot(of: id) { reporter.send(.snapshot(snapshot)) }
             reporter.send(.transition(id, transition))
+        case .handover(let outcome):
+            reporter.send(.handover(id, outcome))
         case .peerDiffers(let peer, let difference):
             reporter.send(.notice(.peerDiffers(id, peer: peer, what: difference)))
         case .unsteady(let transitions, let window):
@@ -64,6 +66,8 @@ extension Engine {
             version: configuration.version, vrid: configuration.vrid, priority: priority,
             interval: configuration.advertisementInterval, addresses: record.advertised,
             checksumForm: router.checksumForm, password: configuration.version == .v2 ? configuration.password : nil)
+        sending = Sending()
+        defer { judgeSending(of: id, awaited: router.awaitsSending) }
         send(advert, of: id, configuration, from: source, through: port)
         guard configuration.alsoVersion2 else { return }
         advert.version = .v2
@@ -71,6 +75,19 @@ extension Engine {
         advert.checksumForm = .message
         advert.password = configuration.password
         send(advert, of: id, configuration, from: source, through: port)
+    }
+
+    /// Tells the election when nobody could be sent to, and when somebody can again.
+    private func judgeSending(of id: RouterID, awaited: Bool) {
+        let wasMute = records[id]?.isMute ?? false
+        if sending.successes > 0 {
+            guard wasMute || awaited else { return }
+            records[id]?.isMute = false
+            node.sendingEnded(id, failure: nil, at: now, appendingTo: &actions)
+        } else if let code = sending.failure {
+            records[id]?.isMute = true
+            node.sendingEnded(id, failure: code, at: now, appendingTo: &actions)
+        }
     }
 
     /// To the group, or to each peer and to nobody else.
@@ -95,10 +112,12 @@ extension Engine {
         advert.encode(into: &payload, source: source, destination: destination)
         do throws(SystemError) {
             try port.socket.send(payload, from: source, to: destination)
+            sending.successes += 1
             node.count(.advertsSent, for: id)
             records[id]?.lastAdvertSent = Clock.boottime()
             if advertised.last != id { advertised.append(id) }
         } catch {
+            sending.failure = error.code
             // Tried again with the next advert (checklist V3-TX-05); told at most once in 10 s, whatever other peers hear.
             node.count(.advertSendErrors, for: id)
             let monotonic = Clock.monotonic()

@@ -43,6 +43,11 @@ extension Engine {
         case .disable(let id, let disabled):
             node.setDisabled(id, disabled, at: now, appendingTo: &actions)
             reporter.markDirty(id)
+        case .handOver(let id):
+            node.handOver(id, at: now, appendingTo: &actions)
+        case .hold(let id, let held):
+            node.setHeld(id, held, at: now, appendingTo: &actions)
+            reporter.markDirty(id)
         case .stop:
             beginStop(withoutGates: false)
         }

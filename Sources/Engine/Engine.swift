@@ -25,6 +25,8 @@ struct RouterRecord {
     var lastAdvertSent: Int64 = 0
     /// When an advert could not be sent and that was told.
     var sendErrorTold: Int64?
+    /// The last advert could not be sent to anybody.
+    var isMute = false
 
     init(_ configuration: VirtualRouterConfiguration) {
         self.configuration = configuration
@@ -43,7 +45,7 @@ extension RouterRecord {
         switch (transition.from, transition.to) {
         case (_, .initialize), (_, .fault), (_, .disabled): upSince = 0
         case (.initialize, _), (.fault, _), (.disabled, _): upSince = now
-        case (.backup, _), (.master, _): break
+        case (.backup, _), (.master, _), (.resigning, _): break
         }
     }
 }
@@ -61,6 +63,8 @@ package final class Engine {
     /// How often every router's snapshot and counters go up, and how long a turn may be busy with that, nanoseconds.
     static let snapshotPeriod: Int64 = 1_000_000_000
     static let slice: Int64 = 1_000_000
+    /// Less than this is nobody's absence: the shortest interval between adverts, nanoseconds.
+    static let shortestAbsence: Int64 = 10_000_000
     /// How often a router's failure to send an advert is told at most.
     static let sendErrorPeriod: Int64 = 10_000_000_000
     /// How far heartbeats are apart at least while no router advertises more often than four times as often, nanoseconds.
@@ -91,6 +95,8 @@ package final class Engine {
     var reporter: Reporter
     let requests: NetlinkRequests
     var advertised: [RouterID] = []
+    /// What becomes of the advert that is being sent.
+    var sending = Sending()
     /// Removals that the kernel refused; tried again with each snapshot.
     var refusedRemovals: [(address: InterfaceAddress, index: UInt32)] = []
     private var needsResynchronisation = false
@@ -120,6 +126,7 @@ package final class Engine {
     /// Turns for adverts alone in close succession, and when the last ended.
     private var inARow = 0
     private var lastTurn: Int64 = 0
+    private var absences = AbsenceMeter()
     private let monitor: NetlinkMonitor
     private var events: [KernelEvent] = []
     var packet = PacketBuffer()
@@ -201,6 +208,7 @@ package final class Engine {
 
     /// One turn: packets, then the kernel's events and the supervisor's commands, then the timers.
     private func turn(_ tokens: [UInt64]) {
+        noteAbsence()
         var commands = false
         var kernelEvents = false
         for token in tokens {
@@ -218,6 +226,15 @@ package final class Engine {
         if isCommitted { serveTimers() }
         forgetRemoved()
         report()
+    }
+
+    /// Before anything is read: what was missed while this process or the machine stood still is not judged as if it had not.
+    private func noteAbsence() {
+        let (absence, suspended) = absences.turnBegins(expected: timerSet)
+        guard isCommitted, absence >= Self.shortestAbsence else { return }
+        node.wakeUp(
+            after: .nanoseconds(absence), suspended: .nanoseconds(suspended), at: now, appendingTo: &actions)
+        perform()
     }
 
     private func serveTimers() {

@@ -55,10 +55,14 @@ package enum Command: Hashable, Sendable {
     case gate(RouterID, sequence: UInt32, failure: CheckFailure?)
     /// Give the router up and stay out, or take part again.
     case disable(RouterID, Bool)
+    /// Let another host be master; `Report.handover` tells what came of it.
+    case handOver(RouterID)
+    /// Hold the router back from preemption, or no longer. Forgotten with the engine.
+    case hold(RouterID, Bool)
     /// Resign everything, release everything, report `stopped` and exit.
     case stop
 }
 
 /// The version of this protocol, in both hellos. It rises with every change of a message; the two processes are of one
 /// build, so a difference means a half-finished installation.
-package let messagesVersion: UInt16 = 4
+package let messagesVersion: UInt16 = 5

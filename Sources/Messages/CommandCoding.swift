@@ -51,6 +51,13 @@ extension Command {
             writer.write(disabled)
         case .stop:
             writer.write(UInt8(12))
+        case .handOver(let router):
+            writer.write(UInt8(20))
+            writer.write(router)
+        case .hold(let router, let held):
+            writer.write(UInt8(21))
+            writer.write(router)
+            writer.write(held)
         }
     }
 
@@ -86,6 +93,10 @@ extension Command {
             let router = try reader.router()
             return .disable(router, try reader.bool())
         case 12: return .stop
+        case 20: return .handOver(try reader.router())
+        case 21:
+            let router = try reader.router()
+            return .hold(router, try reader.bool())
         case let other: throw .unknown(other)
         }
     }

@@ -41,6 +41,8 @@ package enum Report: Hashable, Sendable {
     case gateWanted(RouterID, GateKind, sequence: UInt32, cause: Cause)
     /// The result of this gate is no longer wanted; end it.
     case gateCancelled(RouterID, sequence: UInt32)
+    /// What came of `Command.handOver`.
+    case handover(RouterID, HandoverOutcome)
     case notice(Notice)
     /// What was dropped on an interface and belongs to no router here; sent when it changed, once a second at most.
     case interfaceCounters(String, Counters)

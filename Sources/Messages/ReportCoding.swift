@@ -44,6 +44,10 @@ extension Report {
             writer.write(UInt8(9))
             writer.write(router)
             writer.write(sequence)
+        case .handover(let router, let outcome):
+            writer.write(UInt8(20))
+            writer.write(router)
+            outcome.write(to: &writer)
         case .notice(let notice):
             writer.write(UInt8(10))
             notice.write(to: &writer)
@@ -89,6 +93,9 @@ extension Report {
         case 9:
             let router = try reader.router()
             return .gateCancelled(router, sequence: try reader.integer(UInt32.self))
+        case 20:
+            let router = try reader.router()
+            return .handover(router, try HandoverOutcome(from: &reader))
         case 10: return .notice(try Notice(from: &reader))
         case 11: return .lost(try reader.integer(UInt32.self))
         case 12: return .stopped

@@ -106,6 +106,9 @@ extension Fault {
             writer.write(UInt8(7))
             writer.write(failure.address)
             writer.write(failure.code)
+        case .cannotSend(let code):
+            writer.write(UInt8(8))
+            writer.write(code)
         }
     }
 
@@ -123,6 +126,7 @@ extension Fault {
         case 7:
             let address = try reader.interfaceAddress()
             self = .claim(ClaimFailure(address: address, code: try reader.integer(Int32.self)))
+        case 8: self = .cannotSend(try reader.integer(Int32.self))
         case let other: throw .unknown(other)
         }
     }
@@ -157,6 +161,11 @@ extension Cause {
         case .enabled: writer.write(UInt8(12))
         case .stopped: writer.write(UInt8(13))
         case .reconfigured: writer.write(UInt8(14))
+        case .handedOver: writer.write(UInt8(15))
+        case .nobodyTookOver: writer.write(UInt8(16))
+        case .late(let absence):
+            writer.write(UInt8(17))
+            writer.write(absence)
         }
     }
 
@@ -188,6 +197,9 @@ extension Cause {
         case 12: self = .enabled
         case 13: self = .stopped
         case 14: self = .reconfigured
+        case 15: self = .handedOver
+        case 16: self = .nobodyTookOver
+        case 17: self = .late(try reader.duration())
         case let other: throw .unknown(other)
         }
     }
@@ -232,6 +244,40 @@ extension GateKind {
         let value = try reader.byte()
         guard let kind = GateKind(rawValue: value) else { throw .unknown(value) }
         self = kind
+    }
+}
+
+extension HandoverOutcome {
+    func write(to writer: inout Writer) {
+        switch self {
+        case .notMaster: writer.write(UInt8(0))
+        case .isOwner: writer.write(UInt8(1))
+        case .taken(let peer, let after, let overlap):
+            writer.write(UInt8(2))
+            writer.write(peer)
+            writer.write(after)
+            writer.write(overlap)
+        case .nobody: writer.write(UInt8(3))
+        case .gateFailed(let failure):
+            writer.write(UInt8(4))
+            failure.write(to: &writer)
+        case .interrupted: writer.write(UInt8(5))
+        }
+    }
+
+    init(from reader: inout Reader) throws(MessageError) {
+        switch try reader.byte() {
+        case 0: self = .notMaster
+        case 1: self = .isOwner
+        case 2:
+            let peer = try reader.address()
+            let after = try reader.duration()
+            self = .taken(by: peer, after: after, overlap: try reader.duration())
+        case 3: self = .nobody
+        case 4: self = .gateFailed(try CheckFailure(from: &reader))
+        case 5: self = .interrupted
+        case let other: throw .unknown(other)
+        }
     }
 }
 

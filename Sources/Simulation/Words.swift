@@ -25,6 +25,7 @@ extension StateName {
         case .master: "master"
         case .fault: "fault"
         case .disabled: "disabled"
+        case .resigning: "resigning"
         }
     }
 }
@@ -48,6 +49,9 @@ extension Cause {
         case .enabled: "enabled"
         case .stopped: "stopped"
         case .reconfigured: "reconfigured"
+        case .handedOver: "handed over"
+        case .nobodyTookOver: "nobody took over"
+        case .late(let silence): "late, \(span(silence.nanoseconds)) since its last advert"
         }
     }
 }

@@ -38,6 +38,8 @@ extension World {
             announce(range, host, router)
         case .runGate(let kind, let sequence, _):
             runGate(kind, sequence, host, router)
+        case .handover:
+            note(host, router) { "the handover has ended" }
         case .cancelGate(let sequence):
             note(host, router) { "cancels gate \(sequence)" }
             seats[place].cancelGate(sequence)

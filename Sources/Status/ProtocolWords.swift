@@ -27,22 +27,22 @@ package enum ProtocolEvent: String, Hashable, Sendable, CaseIterable {
     package init?(_ cause: Cause, after fault: Fault?, delaysPreemption: Bool) {
         switch cause {
         case .resumed: return nil
-        case .started, .enabled: self = .startup
-        case .stopped, .disabled, .reconfigured, .lastResort: self = .shutdown
+        case .started, .enabled, .nobodyTookOver: self = .startup
+        case .stopped, .disabled, .reconfigured, .lastResort, .handedOver: self = .shutdown
         case .owner: self = .ownerPreempt
-        case .masterSilent, .masterResigned: self = .masterTimeout
+        case .masterSilent, .masterResigned, .late: self = .masterTimeout
         case .preemptedLower: self = delaysPreemption ? .preemptHoldTimeout : .lowerPriorityMaster
         case .higherPriority, .greaterAddress: self = .higherPriorityBackup
         case .fault(let fault):
             switch fault {
-            case .interfaceMissing, .interfaceDown, .noCarrier, .socket: self = .interfaceDown
+            case .interfaceMissing, .interfaceDown, .noCarrier, .socket, .cannotSend: self = .interfaceDown
             case .noSourceAddress: self = .noPrimaryIPAddress
             case .claim: self = .noVirtualIPAddresses
             case .check, .gate: self = .shutdown
             }
         case .recovered:
             switch fault {
-            case .interfaceMissing, .interfaceDown, .noCarrier, .socket: self = .interfaceUp
+            case .interfaceMissing, .interfaceDown, .noCarrier, .socket, .cannotSend: self = .interfaceUp
             case .noSourceAddress: self = .primaryIPAddress
             case .claim: self = .virtualIPAddresses
             case .check, .gate, nil: self = .startup
@@ -69,9 +69,9 @@ package enum NewMasterReason: String, Hashable, Sendable, CaseIterable {
         }
         switch cause {
         case .preemptedLower: self = .preempted
-        case .masterSilent: self = .noResponse
+        case .masterSilent, .nobodyTookOver: self = .noResponse
         case .masterResigned, .owner, .started, .resumed, .higherPriority, .greaterAddress, .fault, .recovered,
-            .lastResort, .disabled, .enabled, .stopped, .reconfigured:
+            .lastResort, .disabled, .enabled, .stopped, .reconfigured, .handedOver, .late:
             self = .priority
         }
     }

@@ -11,6 +11,8 @@ package enum RouterState: String, Hashable, Sendable, Codable, CaseIterable {
     case fault
     /// Given up by the operator, until `vipd enable`.
     case disabled
+    /// Was master and holds its addresses until another host has claimed them.
+    case resigning
     /// The engine is down or has not been heard for 5 s; everything else in the object is what was last known.
     case unknown
 }

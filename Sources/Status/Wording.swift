@@ -27,7 +27,7 @@ package struct CheckNames: Hashable, Sendable {
 }
 
 extension StateName {
-    /// The word of the status document: `initialize`, `backup`, `master`, `fault` or `disabled`.
+    /// The word of the status document: `initialize`, `backup`, `master`, `fault`, `disabled` or `resigning`.
     package var word: String {
         switch self {
         case .initialize: "initialize"
@@ -35,6 +35,7 @@ extension StateName {
         case .master: "master"
         case .fault: "fault"
         case .disabled: "disabled"
+        case .resigning: "resigning"
         }
     }
 }
@@ -58,6 +59,9 @@ extension Cause {
         case .enabled: "enabled"
         case .stopped: "stopped"
         case .reconfigured: "reconfigured"
+        case .handedOver: "handed-over"
+        case .nobodyTookOver: "nobody-took-over"
+        case .late: "late"
         }
     }
 
@@ -94,6 +98,12 @@ extension Cause {
             "the agent stops"
         case .reconfigured:
             "the configuration no longer has this router, or not in this form"
+        case .handedOver:
+            "handed over by the operator"
+        case .nobodyTookOver:
+            "nobody else became master, so this host goes on"
+        case .late(let silence):
+            "this host did not run and sent no advert for \(silence.spoken); others may have taken over"
         }
     }
 
@@ -116,6 +126,7 @@ extension Fault {
         case .check: "check"
         case .gate: "gate-claim"
         case .claim: "claim"
+        case .cannotSend: "cannot-send"
         }
     }
 
@@ -138,6 +149,8 @@ extension Fault {
             "gate-claim: \(failure.reason)"
         case .claim(let failure):
             "the kernel refused \(failure.address): \(errorText(failure.code))\(failure.code == EPERM ? " (needs CAP_NET_ADMIN)" : "")"
+        case .cannotSend(let code):
+            "no advert could be sent for three intervals: \(errorText(code))\(code == EPERM ? " (does an output rule of the firewall drop protocol 112?)" : "")"
         }
     }
 
@@ -145,7 +158,8 @@ extension Fault {
     package var check: CheckID? {
         switch self {
         case .check(let check, _): check
-        case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket, .gate, .claim: nil
+        case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket, .gate, .claim, .cannotSend:
+            nil
         }
     }
 
@@ -153,7 +167,7 @@ extension Fault {
     package var reason: String? {
         switch self {
         case .check(_, let failure), .gate(let failure): failure.reason
-        case .socket(let code): errorText(code)
+        case .socket(let code), .cannotSend(let code): errorText(code)
         case .claim(let failure): errorText(failure.code)
         case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress: nil
         }
@@ -227,6 +241,7 @@ extension Counter {
         case .announcementsSent: "announcements-sent"
         case .addressAddErrors: "address-add-errors"
         case .addressDeleteErrors: "address-delete-errors"
+        case .lateWakeUps: "late-wake-ups"
         }
     }
 }

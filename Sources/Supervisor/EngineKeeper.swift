@@ -272,7 +272,7 @@ final class EngineKeeper {
             handle(.report(report))
         case .notice, .lost:
             handle(.report(report))
-        case .heartbeat, .transition, .snapshot, .gateWanted, .gateCancelled, .interfaceCounters:
+        case .heartbeat, .transition, .snapshot, .gateWanted, .gateCancelled, .handover, .interfaceCounters:
             if !engine.onlyCleans { handle(.report(report)) }
         }
         return true

@@ -22,6 +22,8 @@ enum HookKind: String, Hashable {
             guard !transition.isPendingFault else { return nil }
             self = .onFault
         case .disabled: self = .onStop
+        // What follows in some milliseconds is told.
+        case .resigning: return nil
         case .initialize:
             guard transition.cause == .stopped || transition.cause == .reconfigured else { return nil }
             self = .onStop

@@ -213,6 +213,7 @@ extension RouterState {
         case .master: self = .master
         case .fault: self = .fault
         case .disabled: self = .disabled
+        case .resigning: self = .resigning
         }
     }
 }

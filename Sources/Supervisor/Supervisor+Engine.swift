@@ -167,6 +167,8 @@ extension Supervisor {
             if gates.cancel(router, sequence: sequence) {
                 log.write(.notice, "gate-cancelled", ["router": name(router)])
             }
+        case .handover(let router, let outcome):
+            log.write(.notice, "handover", ["router": name(router), "outcome": "\(outcome)"])
         case .notice(let notice):
             noticed(notice)
         case .interfaceCounters(let interface, let counters):

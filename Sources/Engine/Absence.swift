@@ -1,0 +1,37 @@
+// How long did this process not run? A master that was away longer than its peers' patience must know before it reads or sends
+// anything (promise 5). And what becomes of one advert, for the same purpose: a master that nobody can hear is none either.
+
+import System
+
+/// Measures at each turn of the loop how late it is.
+struct AbsenceMeter {
+    /// CLOCK_BOOTTIME minus CLOCK_MONOTONIC: grows while the machine is suspended, and only then.
+    private var suspendedBefore = Clock.boottime() - Clock.monotonic()
+    private var lastTurn = Clock.monotonic()
+
+    /// A turn begins that was `expected` at this reading of CLOCK_MONOTONIC at the latest. How long the loop was away beyond
+    /// that, and how much of it the machine was suspended; nanoseconds.
+    mutating func turnBegins(expected: Int64) -> (absence: Int64, suspended: Int64) {
+        let monotonic = Clock.monotonic()
+        return turnBegins(expected: expected, monotonic: monotonic, boottime: Clock.boottime())
+    }
+
+    /// The same at given readings.
+    mutating func turnBegins(expected: Int64, monotonic: Int64, boottime: Int64) -> (absence: Int64, suspended: Int64) {
+        let suspendedUntilNow = boottime - monotonic
+        // The two clocks are read one after the other; less than a millisecond is that.
+        let difference = suspendedUntilNow - suspendedBefore
+        let suspended = difference < 1_000_000 ? 0 : difference
+        if suspended > 0 { suspendedBefore = suspendedUntilNow }
+        let late = max(0, monotonic - max(expected, lastTurn))
+        lastTurn = monotonic
+        return (late + suspended, suspended)
+    }
+}
+
+/// One advert on its way to the group or to several peers, in one or two versions.
+struct Sending {
+    var successes = 0
+    /// The errno of the last failure.
+    var failure: Int32?
+}
