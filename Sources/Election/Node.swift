@@ -41,6 +41,7 @@ package struct Node: Hashable, Sendable {
     var checks = CheckTable()
     var interfaces: [String: InterfaceFacts] = [:]
     var isStopping = false
+    private var skipsGates = false
     /// Where each router is in `slots`, and who listens for a VRID on an interface.
     private var places: [RouterID: Int] = [:]
     var listeners = ListenerTable()
@@ -131,15 +132,8 @@ package struct Node: Hashable, Sendable {
     /// release gates are passed over.
     package mutating func stop(withoutGates: Bool, at now: Instant, appendingTo actions: inout [RouterAction]) {
         isStopping = true
-        for index in slots.indices where withoutGates {
-            var configuration = slots[index].router.configuration
-            configuration.gatesRelease = false
-            send(.reconfigured(configuration), to: index, now, &actions)
-        }
+        skipsGates = skipsGates || withoutGates
         refreshAll(now, &actions)
-        for index in slots.indices where withoutGates {
-            send(.standing(slots[index].router.standing), to: index, now, &actions)
-        }
     }
 
     /// Forgets routers that left the configuration and have come to rest, and lets begin what waited for them; true if there
@@ -348,6 +342,7 @@ package struct Node: Hashable, Sendable {
         }
         standing.isDisabled = slot.isDisabled
         standing.isHeld = slot.isHeld
+        standing.skipsGates = skipsGates
         standing.isLeaving = isStopping || slot.isRemoved || hasPredecessor(slot)
         standing.isRemoved = slot.isRemoved && !isStopping
         return standing

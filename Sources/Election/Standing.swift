@@ -13,6 +13,8 @@ package struct Standing: Hashable, Sendable {
     package var isLeaving = false
     /// It is the configuration that it left.
     package var isRemoved = false
+    /// Nobody is there to run gates.
+    package var skipsGates = false
     /// The operator handed it over and holds it back: no preemption until it is master again, or the hold is taken off.
     package var isHeld = false
     /// 1...255.

@@ -162,7 +162,7 @@ extension VirtualRouter {
     /// one that may not leaves a gap: it has no choice.
     mutating func finish(_ resigning: Resigning, _ now: Instant, _ actions: inout [Action]) {
         if resigning.successor == nil, mayRun {
-            takeBack(now, &actions)
+            takeBack(resigning, now, &actions)
             return
         }
         if !resigning.held.isEmpty { actions.append(.release(resigning.held)) }
@@ -179,14 +179,16 @@ extension VirtualRouter {
         enter(.backup(backup), because: resigning.cause, now, &actions)
     }
 
-    /// The addresses never went, so there is nothing to claim; what a successor that we do not hear may have told the
-    /// neighbours is put right.
-    private mutating func takeBack(_ now: Instant, _ actions: inout [Action]) {
+    /// The addresses never went, so there is nothing to claim but what a reload has brought; what a successor that we do not
+    /// hear may have told the neighbours is put right.
+    private mutating func takeBack(_ resigning: Resigning, _ now: Instant, _ actions: inout [Action]) {
         let interval = configuration.advertisementInterval
         var master = Master(nextAdvert: now + interval - turn.advance(in: interval), lastAdvert: now)
         actions.append(.sendAdvert(priority: standing.effectivePriority))
         startBurst(&master, now, &actions)
         enter(.master(master), because: .nobodyTookOver, now, &actions)
+        let new = configuration.addresses.filter { !resigning.held.contains($0) }
+        if !new.isEmpty { actions.append(.claim(new)) }
         if handover != nil { actions.append(.handover(.nobody)) }
         handover = nil
     }

@@ -324,7 +324,8 @@ package struct VirtualRouter: Hashable, Sendable {
             enter(target.state, because: target.cause, now, &actions)
         case .master(let master):
             let planned = (standing.isLeaving || standing.isDisabled) && standing.canServe && pause == nil
-            if planned, configuration.gatesRelease, !master.mayLeave, master.claiming == nil {
+            let awaitsGate = configuration.gatesRelease && !standing.skipsGates
+            if planned, awaitsGate, !master.mayLeave, master.claiming == nil {
                 if master.releaseGate == nil { runReleaseGate(master, because: target.cause, &actions) }
                 return
             }

@@ -16,6 +16,8 @@ struct Bench {
     var now = Instant(nanoseconds: 1_000_000_000_000)
     var standing = Standing()
     var claims = Claims.succeed
+    /// Adverts cannot be sent.
+    var isMute = false
     /// What the last step wanted done.
     var actions: [Action] = []
 
@@ -43,6 +45,9 @@ struct Bench {
         router.handle(event, at: now, appendingTo: &actions)
         var position = 0
         while position < actions.count {
+            if case .sendAdvert = actions[position] {
+                router.handle(isMute ? .sendFailed(1) : .sent, at: now, appendingTo: &actions)
+            }
             if case .claim(let addresses) = actions[position] {
                 switch claims {
                 case .succeed: router.handle(.claimed, at: now, appendingTo: &actions)
@@ -118,6 +123,14 @@ struct Bench {
     var announced: [Range<Int>] { actions.compactMap { if case .announce(let range) = $0 { range } else { nil } } }
 
     var released: Bool { actions.contains(.release(router.configuration.addresses)) }
+
+    /// A master that just began to resign comes to its end: its successor's overlap is over, or nobody took over.
+    mutating func finishResigning() {
+        guard state == .resigning else { return }
+        let log = run(for: .seconds(2))
+        // `run` goes on with what follows; the end is what counts here.
+        actions = log.map(\.action)
+    }
 
     /// How far away the next deadline is.
     var untilDeadline: Duration? { router.deadline.map { $0 - now } }

@@ -45,7 +45,11 @@ extension Counter {
                 }
             }
         case .masterTransitions: Mover { $0.wait(.seconds(4)) }
-        case .backupTransitions: Mover(asMaster: true) { $0.receive(200) }
+        case .backupTransitions:
+            Mover(asMaster: true) {
+                $0.receive(200)
+                $0.wait(.milliseconds(50))
+            }
         case .lowerPriorityDiscarded: Mover { $0.receive(50) }
         case .assertAdvertsSent: Mover(asMaster: true) { $0.receive(50) }
         case .assertAdvertsSuppressed:
@@ -92,6 +96,13 @@ extension Counter {
             Mover(router: { $0.alsoVersion2 = true }) {
                 $0.receive(200)
                 $0.receive(200, version: .v2)
+            }
+        case .lateWakeUps:
+            Mover(asMaster: true) {
+                $0.now = $0.now + .seconds(4)
+                $0.step { node, now, actions in
+                    node.wakeUp(after: .seconds(4), suspended: .zero, at: now, appendingTo: &actions)
+                }
             }
         default: nil
         }

@@ -209,6 +209,8 @@ struct NodeBench {
         }
         bench.wait(.seconds(4))
         bench.step { node, now, actions in node.stop(withoutGates: false, at: now, appendingTo: &actions) }
+        #expect(bench.state(1) == .resigning && bench.state(2) == .master)
+        bench.wait(.milliseconds(1_250))
         #expect(bench.state(1) == .initialize && bench.state(2) == .master)
         #expect(!bench.node.hasStopped)
         bench.step { node, now, actions in
@@ -236,6 +238,8 @@ struct NodeBench {
         #expect(bench.actions.contains(RouterAction(RouterID(1), .sendAdvert(priority: 0))))
         #expect(
             bench.node.router(RouterID(1))?.lastTransition?.cause == .reconfigured, "until its actions are performed")
+        #expect(!bench.node.forgetRemoved(at: bench.now, appendingTo: &bench.actions), "it holds its address still")
+        bench.wait(.milliseconds(1_250))
         let forgotten = bench.node.forgetRemoved(at: bench.now, appendingTo: &bench.actions)
         #expect(forgotten && bench.node.routerIDs.isEmpty)
     }

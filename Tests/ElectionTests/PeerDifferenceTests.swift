@@ -160,7 +160,7 @@ private let global = IPAddress.ipv6(IPv6Address(high: 0x2001_0DB8 << 32, low: 1)
             told += bench.actions.compactMap {
                 if case .unsteady(let transitions, .seconds(60)) = $0.action { transitions } else { nil }
             }
-            bench.now = bench.now + .seconds(1)
+            bench.wait(.milliseconds(1_250))
         }
         return told
     }

@@ -115,6 +115,7 @@ import Wire
     @Test func `FSM-15: an owner in backup discards lower adverts even without preemption`() {
         var bench = Bench.master(Bench.configuration(priority: 255, preempt: false))
         bench.advert(255, from: Bench.greaterPeer)
+        bench.wait(.milliseconds(50))
         #expect(bench.state == .backup)
         let deadline = bench.router.deadline
         bench.advert(100)
@@ -150,10 +151,13 @@ import Wire
     @Test func `FSM-A-1: shutdown sends priority 0, then the addresses go`() {
         var bench = Bench.master()
         bench.facts { $0.isLeaving = true }
-        #expect(bench.actions.prefix(2) == [.sendAdvert(priority: 0), .release([Bench.vip])])
+        #expect(bench.sentPriorities == [0] && bench.state == .resigning && !bench.released)
+        #expect(bench.transitions.map(\.cause) == [.stopped])
+        bench.finishResigning()
+        #expect(bench.released && bench.sentPriorities == [0, 0])
         #expect(bench.state == .initialize && bench.router.deadline == nil)
         #expect(bench.transitions.map(\.cause) == [.stopped])
-        #expect(bench.router.counters[.priorityZeroSent] == 1)
+        #expect(bench.router.counters[.priorityZeroSent] == 3)
     }
 
     @Test func `FSM-A-2: an advert every interval, without drift`() {
@@ -164,11 +168,11 @@ import Wire
         #expect(bench.router.deadline == first.map { $0 + .seconds(1) }, "due at start + n × interval")
     }
 
-    @Test func `FSM-A-2: after a long delay one advert goes out, not a burst`() {
+    @Test func `FSM-A-2: after a long delay one advert goes out, not a burst, and the next in the old rhythm`() {
         var bench = Bench.master()
         bench.wait(.seconds(10))
         #expect(bench.sentPriorities == [100])
-        #expect(bench.untilDeadline == .seconds(1))
+        #expect(bench.untilDeadline == .milliseconds(500), "start + n × interval")
     }
 
     @Test func `FSM-A-3: priority 0 is answered at once and the timer restarts`() {
@@ -185,9 +189,12 @@ import Wire
     func `FSM-A-4 and FSM-02: a higher priority wins whether preemption is on or not`(_ preempt: Bool) {
         var bench = Bench.master(Bench.configuration(preempt: preempt))
         bench.advert(101, from: Bench.lowerPeer, interval: .milliseconds(500))
-        #expect(bench.state == .backup)
+        #expect(bench.state == .resigning)
         #expect(bench.router.masterInterval == .milliseconds(500))
-        #expect(bench.untilDeadline == .nanoseconds(1_804_687_500))
+        #expect(bench.transitions.map(\.cause) == [.higherPriority(Bench.lowerPeer, priority: 101)])
+        bench.wait(.milliseconds(50))
+        #expect(bench.state == .backup)
+        #expect(bench.untilDeadline == .nanoseconds(1_804_687_500) - .milliseconds(50), "from when it was heard")
         #expect(bench.transitions.map(\.cause) == [.higherPriority(Bench.lowerPeer, priority: 101)])
         #expect(bench.released)
     }
@@ -195,14 +202,15 @@ import Wire
     @Test func `a master that yields sends one last advert that cannot win before its addresses go`() {
         var bench = Bench.master()
         bench.advert(101)
-        let relevant = bench.actions.filter { if case .peerDiffers = $0 { false } else { true } }
-        #expect(relevant.prefix(2) == [.sendAdvert(priority: 1), .release([Bench.vip])])
+        #expect(bench.sentPriorities == [1] && !bench.released)
+        bench.send(.announcementHeard(Bench.vip.address))
+        #expect(bench.sentPriorities == [] && bench.released && bench.state == .backup)
     }
 
     @Test func `FSM-A-5: equal priority and a greater address wins`() {
         var bench = Bench.master()
         bench.advert(100, from: Bench.greaterPeer)
-        #expect(bench.state == .backup)
+        #expect(bench.state == .resigning)
         #expect(bench.transitions.map(\.cause) == [.greaterAddress(Bench.greaterPeer, priority: 100)])
     }
 
@@ -271,6 +279,6 @@ import Wire
         #expect(bench.state == .master)
         #expect(bench.actions.contains(.peerDiffers(Bench.lowerPeer, .bothOwner)))
         bench.advert(255, from: Bench.greaterPeer)
-        #expect(bench.state == .backup)
+        #expect(bench.state == .resigning)
     }
 }

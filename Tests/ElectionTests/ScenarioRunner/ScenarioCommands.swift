@@ -88,6 +88,7 @@ extension ScenarioWorld {
         case "cut":
             isCut = true
             packets = []
+            announcements = []
         case "heals": isCut = false
         case "delay": delay = try words.duration("delay")
         case let other: throw ScenarioError("a link is not '\(other)'")
@@ -104,6 +105,13 @@ extension ScenarioWorld {
         case "disables":
             let id = try hosts[host].router(words.next("router")).id
             hosts[host].node.setDisabled(id, true, at: now, appendingTo: &actions)
+        case "hands-over":
+            let id = try hosts[host].router(words.next("router")).id
+            hosts[host].node.handOver(id, at: now, appendingTo: &actions)
+        case "holds":
+            let id = try hosts[host].router(words.next("router")).id
+            hosts[host].node.setHeld(id, try words.flag("held"), at: now, appendingTo: &actions)
+        case "sends": hosts[host].isMute = try !words.flag("whether adverts leave")
         case "enables":
             let id = try hosts[host].router(words.next("router")).id
             hosts[host].node.setDisabled(id, false, at: now, appendingTo: &actions)
@@ -118,7 +126,9 @@ extension ScenarioWorld {
         case "loses": try lose(&words, host, &actions)
         case "gate": try gate(&words, host, &actions)
         case "hears": try hear(&words, host)
-        case "pauses": hosts[host].life = .paused
+        case "pauses":
+            hosts[host].life = .paused
+            hosts[host].pausedAt = now
         case "crashes": hosts[host].life = .dead
         case "wakes":
             hosts[host].life = .running

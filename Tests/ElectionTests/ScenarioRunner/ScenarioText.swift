@@ -64,6 +64,7 @@ struct ScenarioWording {
         case .interfaceMissing: "interface missing"
         case .noSourceAddress: "no source address"
         case .socket(let code): "socket, errno \(code)"
+        case .cannotSend(let code): "adverts cannot be sent, errno \(code)"
         }
     }
 
@@ -79,7 +80,22 @@ struct ScenarioWording {
         case .greaterAddress(let peer, let priority): "\(peer) has the greater address at priority \(priority)"
         case .fault(let fault): text(fault)
         case .lastResort(let check, let failure): "last resort, check \(name(check)): \(text(failure))"
+        case .late(let silence): "late: no advert sent for \(silence.transcript)"
+        case .handedOver: "handed over"
+        case .nobodyTookOver: "nobody took over"
         default: "\(cause)"
+        }
+    }
+
+    func text(_ outcome: HandoverOutcome) -> String {
+        switch outcome {
+        case .notMaster: "refused: not master"
+        case .isOwner: "refused: owner of the addresses"
+        case .taken(let peer, let after, let overlap):
+            "done: \(peer) is master after \(after.transcript), both answered for \(overlap.transcript)"
+        case .nobody: "failed: nobody took over"
+        case .gateFailed(let failure): "failed: release gate: \(text(failure))"
+        case .interrupted: "interrupted"
         }
     }
 
@@ -117,6 +133,7 @@ struct ScenarioWording {
                 + "priority \(transition.effectivePriority)"
         case .peerDiffers(let peer, let difference): return "warns: \(peer) differs: \(text(difference))"
         case .unsteady(let count, let window): return "warns: \(count) changes within \(window.transcript)"
+        case .handover(let outcome): return "handover \(text(outcome))"
         case .releaseGateFailed(let failure, let leaving):
             return "release gate failed (\(text(failure))), \(leaving ? "leaves all the same" : "stays master")"
         }

@@ -19,6 +19,10 @@ struct ScenarioHost {
     var verdicts: [CheckID: (timeToLive: Duration, known: CheckTable.Known)] = [:]
     var claims = Claims.succeed
     var life = Life.running
+    /// Since when it is paused.
+    var pausedAt: Instant?
+    /// Its adverts do not leave.
+    var isMute = false
     /// Waiting in the socket.
     var inbox: [ScenarioPacket] = []
     var held: [RouterID: [InterfaceAddress]] = [:]
@@ -41,6 +45,13 @@ struct ScenarioPacket {
     var origin: PacketOrigin
 }
 
+/// An address that another host announced, on its way to one host.
+struct ScenarioAnnouncement {
+    var host: Int
+    var arrives: Instant
+    var address: IPAddress
+}
+
 struct ScenarioWorld {
     /// A line of the result; adverts that follow each other are one line.
     struct Line {
@@ -59,6 +70,7 @@ struct ScenarioWorld {
     var delay = Duration.zero
     var isCut = false
     var packets: [ScenarioPacket] = []
+    var announcements: [ScenarioAnnouncement] = []
     var lines: [Line] = []
     var nextRouter: UInt32 = 1
 
@@ -79,7 +91,7 @@ struct ScenarioWorld {
     }
 
     private var nextMoment: Instant? {
-        var moments = packets.map(\.arrives)
+        var moments = packets.map(\.arrives) + announcements.map(\.arrives)
         for host in hosts where host.life == .running {
             if let deadline = host.node.deadline { moments.append(deadline) }
         }
@@ -96,6 +108,16 @@ struct ScenarioWorld {
             case .dead: break
             }
         }
+        let heard = announcements.filter { $0.arrives <= now }
+        announcements.removeAll { $0.arrives <= now }
+        // Adverts before ARP, as in the engine. Who does not run forgets them: only one that resigns asks.
+        for announcement in heard where hosts[announcement.host].life == .running {
+            guard let facts = hosts[announcement.host].facts, facts.isUp, facts.hasCarrier else { continue }
+            var actions: [RouterAction] = []
+            hosts[announcement.host].node.announcementHeard(
+                announcement.address, interfaceIndex: facts.index, at: now, appendingTo: &actions)
+            perform(actions, on: announcement.host)
+        }
     }
 
     mutating func wake(_ host: Int) {
@@ -106,6 +128,12 @@ struct ScenarioWorld {
 
     /// What waited is read before any deadline is served.
     mutating func readInbox(_ host: Int) {
+        if let since = hosts[host].pausedAt {
+            hosts[host].pausedAt = nil
+            var actions: [RouterAction] = []
+            hosts[host].node.wakeUp(after: now - since, suspended: .zero, at: now, appendingTo: &actions)
+            perform(actions, on: host)
+        }
         let waiting = hosts[host].inbox
         hosts[host].inbox = []
         for packet in waiting { receive(packet) }
@@ -152,10 +180,17 @@ struct ScenarioWorld {
         if case .sendAdvert = wanted.action { isAdvert = true }
         say(text, isAdvert: isAdvert)
         switch wanted.action {
-        case .sendAdvert(let priority): send(router, priority, from: host)
+        case .sendAdvert(let priority):
+            if hosts[host].isMute {
+                hosts[host].node.sendingEnded(id, failure: 1, at: now, appendingTo: &actions)
+            } else {
+                send(router, priority, from: host)
+                hosts[host].node.sendingEnded(id, failure: nil, at: now, appendingTo: &actions)
+            }
         case .claim(let addresses): claim(addresses, id, on: host, &actions)
         case .release(let addresses): hosts[host].held[id]?.removeAll { addresses.contains($0) }
-        case .announce, .runGate, .cancelGate, .transition, .peerDiffers, .unsteady, .releaseGateFailed: break
+        case .announce(let range): announce(range, router.configuration, from: host)
+        case .runGate, .cancelGate, .transition, .peerDiffers, .unsteady, .handover, .releaseGateFailed: break
         }
     }
 
@@ -188,6 +223,16 @@ struct ScenarioWorld {
         }
     }
 
+    private mutating func announce(_ range: Range<Int>, _ configuration: VirtualRouterConfiguration, from host: Int) {
+        guard !isCut else { return }
+        for address in configuration.addresses[range] {
+            for other in hosts.indices where other != host {
+                announcements.append(
+                    ScenarioAnnouncement(host: other, arrives: now + delay, address: address.address))
+            }
+        }
+    }
+
     // MARK: - Lines
 
     mutating func say(_ text: String, isAdvert: Bool = false) {
@@ -201,7 +246,7 @@ struct ScenarioWorld {
 
     /// When a backup will take over, or a fault be tried again.
     private mutating func until(_ router: VirtualRouter, _ id: RouterID, _ host: Int) -> String {
-        guard let deadline = router.deadline, !router.isAdvertising else { return "" }
+        guard let deadline = router.deadline, !router.isAdvertising, router.stateName != .resigning else { return "" }
         hosts[host].shown[id] = deadline
         let what = router.stateName == .fault ? "tries again" : "master-down"
         return ", \(what) at \((deadline - Self.start).transcript)"

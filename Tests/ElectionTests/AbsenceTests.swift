@@ -1,0 +1,186 @@
+// Late is not dead, and who cannot be heard is no master (promise 5).
+
+import Testing
+import Wire
+
+@testable import Election
+
+@Suite struct LateRows {
+    private func asleep(_ bench: inout Bench, _ span: Duration, suspended: Bool = false) {
+        // The monotonic clock stands still while the machine is suspended.
+        if !suspended { bench.now = bench.now + span }
+        bench.send(.wokeUp(absence: span, suspended: suspended ? span : .zero))
+    }
+
+    @Test(arguments: [true, false])
+    func `a master away for three intervals since its last advert releases before it does anything else`(
+        _ suspended: Bool
+    ) {
+        var bench = Bench.master()  // Its last advert was half an interval ago.
+        asleep(&bench, .milliseconds(2_500), suspended: suspended)
+        #expect(bench.actions.first == .release([Bench.vip]))
+        #expect(bench.sentPriorities.isEmpty && bench.announced.isEmpty && bench.state == .backup)
+        #expect(bench.transitions.map(\.cause) == [.late(.seconds(3))])
+        #expect(bench.router.counters[.lateWakeUps] == 1)
+    }
+
+    @Test func `a master away for less goes on`() {
+        var bench = Bench.master()
+        asleep(&bench, .nanoseconds(2_499_999_999))
+        #expect(bench.actions.isEmpty && bench.state == .master)
+        bench.wait(.zero)
+        #expect(bench.sentPriorities == [100])
+    }
+
+    @Test func `where it hears nothing it listens for an interval and the skew time`() {
+        var bench = Bench.master()
+        asleep(&bench, .seconds(10))
+        #expect(bench.untilDeadline == .nanoseconds(1_609_375_000))
+        bench.wait(.nanoseconds(1_609_375_000))
+        #expect(bench.state == .master && bench.actions.first == .sendAdvert(priority: 100))
+    }
+
+    @Test func `what waited in the queue counts from when it was heard`() {
+        var bench = Bench.master()
+        asleep(&bench, .seconds(10))
+        let heard = bench.now - .milliseconds(200)
+        let advert = Advertisement(version: .v3, vrid: 10, priority: 200, addressCount: 1, interval: .seconds(1))
+        bench.send(.advert(advert, from: Bench.greaterPeer, heardAt: heard))
+        #expect(bench.router.deadline == heard + .nanoseconds(3_609_375_000) && bench.sentPriorities.isEmpty)
+    }
+
+    @Test func `no-preempt is obeyed afterwards`() {
+        var bench = Bench.master(Bench.configuration(priority: 200, preempt: false))
+        asleep(&bench, .seconds(10))
+        for _ in 0..<6 {
+            bench.advert(50)
+            bench.wait(.seconds(1))
+            #expect(bench.state == .backup)
+        }
+    }
+
+    @Test func `one that was to leave leaves`() {
+        var bench = Bench.master(Bench.configuration(gatesRelease: true))
+        bench.facts { $0.isLeaving = true }
+        asleep(&bench, .seconds(10))
+        #expect(bench.actions.contains(.cancelGate(sequence: 1)) && bench.released)
+        #expect(bench.state == .initialize && bench.sentPriorities.isEmpty)
+    }
+
+    @Test func `a backup does not take its own absence for silence`() {
+        var bench = Bench()
+        bench.start()
+        bench.advert(200)
+        // The machine stood still for ten seconds and received nothing: what it missed is no silence.
+        asleep(&bench, .seconds(10))
+        bench.send(.deadline)
+        #expect(bench.state == .backup && bench.untilDeadline == .nanoseconds(1_609_375_000))
+        bench.wait(.nanoseconds(1_609_375_000))
+        #expect(bench.state == .master, "but no longer than an interval and the skew time")
+    }
+
+    @Test func `a moment's absence moves no backup's timer`() {
+        var bench = Bench()
+        bench.start()
+        bench.advert(200)
+        let deadline = bench.router.deadline
+        asleep(&bench, .milliseconds(999))
+        #expect(bench.router.deadline == deadline)
+    }
+}
+
+@Suite struct MuteRows {
+    @Test func `three intervals without an advert that leaves are a fault, and the addresses go`() {
+        var bench = Bench.master()
+        bench.isMute = true
+        bench.wait(.milliseconds(500))
+        #expect(bench.state == .master)
+        bench.wait(.seconds(1))
+        #expect(bench.state == .master)
+        bench.wait(.seconds(1))
+        #expect(bench.state == .fault && bench.released)
+        #expect(bench.router.faults == [.cannotSend(1)])
+        #expect(bench.transitions.map(\.cause) == [.fault(.cannotSend(1))])
+    }
+
+    @Test func `one that leaves in between begins anew`() {
+        var bench = Bench.master()
+        for step in 0..<12 {
+            bench.isMute = step % 3 != 2
+            bench.wait(step == 0 ? .milliseconds(500) : .seconds(1))
+            #expect(bench.state == .master)
+        }
+    }
+
+    @Test func `afterwards nothing is claimed before an advert has left`() {
+        var bench = Bench.master()
+        bench.isMute = true
+        _ = bench.run(for: .milliseconds(2_500))
+        #expect(bench.state == .fault)
+        // A pause, then backup for a master-down interval, then the try.
+        let log = bench.run(for: .seconds(30)).map(\.action)
+        #expect(log.contains(.sendAdvert(priority: 100)))
+        #expect(!log.contains { if case .claim = $0 { true } else { false } })
+        #expect(bench.router.wantedAddresses.isEmpty && bench.state != .master)
+        bench.isMute = false
+        let recovered = bench.run(for: .seconds(90)).map(\.action)
+        #expect(recovered.contains(.claim([Bench.vip])) && bench.state == .master)
+        #expect(bench.router.wantedAddresses == [Bench.vip])
+    }
+
+    @Test func `while it may be mute it leaves a lower master alone`() {
+        var bench = Bench.master(Bench.configuration(priority: 200))
+        bench.isMute = true
+        _ = bench.run(for: .milliseconds(3_600))
+        for _ in 0..<8 {
+            bench.advert(50)
+            bench.wait(.seconds(1))
+            #expect(bench.state == .backup)
+        }
+    }
+}
+
+@Suite struct SpreadTests {
+    @Test func `the first group keeps the arithmetic of the RFC`() {
+        for place in [0, 1, 63] { #expect(Turn(place).advance(in: .seconds(1)) == .zero) }
+    }
+
+    @Test func `groups of 64 divide the interval, each inside it`() {
+        let interval = Duration.milliseconds(100)
+        let four = (0..<4).map { Turn($0 * 64).advance(in: interval) }
+        #expect(Set(four) == [.zero, .milliseconds(25), .milliseconds(50), .milliseconds(75)].map(rounded).asSet)
+        let all = (0..<16).map { Turn($0 * 64 + 5).advance(in: interval) }
+        #expect(Set(all).count == 16)
+        for one in all { #expect(one >= .zero && one < interval) }
+    }
+
+    /// 1/65,536 of the interval is the unit.
+    private func rounded(_ span: Duration) -> Duration {
+        .nanoseconds(100_000_000 / 65_536 * (span.nanoseconds * 65_536 / 100_000_000))
+    }
+
+    @Test func `the first interval is shorter, the period is its own`() {
+        var bench = Bench(Bench.configuration(interval: .milliseconds(100)))
+        bench.router.turn = Turn(64)
+        bench.start()
+        let log = bench.run(for: .seconds(1)).filter { $0.action == .sendAdvert(priority: 100) }.map(\.after)
+        #expect(log.count > 5)
+        #expect(log[1] - log[0] == .milliseconds(100) - Turn(64).advance(in: .milliseconds(100)))
+        for place in 2..<log.count { #expect(log[place] - log[place - 1] == .milliseconds(100)) }
+    }
+
+    @Test func `one that resumes advertises at once and falls into its place`() {
+        var bench = Bench(Bench.configuration(interval: .milliseconds(100)))
+        bench.router.turn = Turn(64)
+        bench.router.standing = bench.standing
+        bench.send(.resumeMaster)
+        let log = bench.run(for: .milliseconds(400)).filter { $0.action == .sendAdvert(priority: 100) }.map(\.after)
+        #expect(log.first == .zero)
+        #expect(log[1] == .milliseconds(100) - Turn(64).advance(in: .milliseconds(100)))
+        #expect(log[2] - log[1] == .milliseconds(100))
+    }
+}
+
+extension [Duration] {
+    fileprivate var asSet: Set<Duration> { Set(self) }
+}
