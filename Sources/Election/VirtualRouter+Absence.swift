@@ -33,6 +33,12 @@ extension VirtualRouter {
         pause(for: .cannotSend(code), now, &actions)
     }
 
+    /// The interface turns out to be the reason why adverts did not leave: its own fault says more, and its end is the end.
+    mutating func forgetMuteness() {
+        isSendDoubtful = false
+        if case .cannotSend? = pause?.fault { pause = nil }
+    }
+
     /// Adverts go out again.
     mutating func sent(_ master: Master, _ actions: inout [Action]) {
         var master = master

@@ -236,6 +236,7 @@ package struct VirtualRouter: Hashable, Sendable {
             standing = new
             if !new.canSend {
                 linkSince = nil
+                forgetMuteness()
             } else if linkSince == nil {
                 linkSince = now
             }

@@ -6,8 +6,14 @@ import System
 /// Measures at each turn of the loop how late it is.
 struct AbsenceMeter {
     /// CLOCK_BOOTTIME minus CLOCK_MONOTONIC: grows while the machine is suspended, and only then.
-    private var suspendedBefore = Clock.boottime() - Clock.monotonic()
-    private var lastTurn = Clock.monotonic()
+    private var suspendedBefore: Int64
+    private var lastTurn: Int64
+
+    /// Begins at these readings, nanoseconds.
+    init(monotonic: Int64 = Clock.monotonic(), boottime: Int64 = Clock.boottime()) {
+        suspendedBefore = boottime - monotonic
+        lastTurn = monotonic
+    }
 
     /// A turn begins that was `expected` at this reading of CLOCK_MONOTONIC at the latest. How long the loop was away beyond
     /// that, and how much of it the machine was suspended; nanoseconds.

@@ -222,6 +222,7 @@ extension Engine {
             facts.socketErrorIPv6 = openSocket(.ipv6, link, for: users, hasSource: facts.sourceIPv6 != nil)
         }
         ports.prepareFrames(on: link)
+        openTap(on: link)
         node.interface(name, facts, at: now, appendingTo: &actions)
     }
 

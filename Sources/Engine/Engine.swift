@@ -84,6 +84,8 @@ package final class Engine {
         static let netlink: UInt64 = 3
         /// Advert sockets: this plus the descriptor number.
         static let firstSocket: UInt64 = 1_000
+        /// Taps for announcements: this plus the descriptor number.
+        static let firstTap: UInt64 = 1 << 32
     }
 
     var node = Node()
@@ -92,6 +94,8 @@ package final class Engine {
     var resumable: [RouterID: RouterSnapshot] = [:]
     var table = InterfaceTable()
     var ports = Ports()
+    /// Hear the announcements of other hosts, one on each interface.
+    var taps: [AnnouncementTap] = []
     var reporter: Reporter
     let requests: NetlinkRequests
     var advertised: [RouterID] = []
@@ -211,16 +215,19 @@ package final class Engine {
         noteAbsence()
         var commands = false
         var kernelEvents = false
+        var announcements = false
         for token in tokens {
             switch token {
             case Token.supervisor: commands = true
             // Setting it makes it unreadable, and it is set before the next wait.
             case Token.timer: timerSet = .max
             case Token.netlink: kernelEvents = true
+            case Token.firstTap...: announcements = true
             default:
                 if let port = port(token) { drain(port, atMost: Self.packetsPerDrain) }
             }
         }
+        if announcements { readAnnouncements() }
         if kernelEvents { readKernelEvents() }
         if commands { readCommands() }
         if isCommitted { serveTimers() }
@@ -380,6 +387,7 @@ package final class Engine {
     private func closePorts(index: UInt32) {
         closePorts { $0.interfaceIndex == index }
         ports.closeFrames(index: index)
+        closeTap(index: index)
     }
 
     // MARK: - Snapshots

@@ -9,8 +9,8 @@ import System
 enum CapturePurpose {
     /// Takes no packet; the ring stays empty.
     case sending
-    /// Takes the packets that come in and match a filter in the language of pcap-filter(7).
-    case receiving(filter: String)
+    /// Takes the packets that come in and match a filter in the language of pcap-filter(7), into a ring of so many octets.
+    case receiving(filter: String, ring: Int32)
 }
 
 /// An activated libpcap handle, closed with its owner.
@@ -45,7 +45,7 @@ struct Capture: ~Copyable {
         unsafe pcap_set_tstamp_precision(handle, PCAP_TSTAMP_PRECISION_NANO)
         switch purpose {
         case .sending: unsafe pcap_set_buffer_size(handle, 16_384)
-        case .receiving: unsafe pcap_set_buffer_size(handle, 256 << 10)
+        case .receiving(_, let ring): unsafe pcap_set_buffer_size(handle, ring)
         }
         let status = unsafe pcap_activate(handle)
         guard status >= 0 else { throw failure("pcap_activate", Self.code(of: status)) }
@@ -54,7 +54,7 @@ struct Capture: ~Copyable {
         switch purpose {
         case .sending:
             guard unsafe vipd_refuse_all_packets(handle) == 0 else { throw failure("pcap_setfilter", EIO) }
-        case .receiving(let filter):
+        case .receiving(let filter, _):
             try install(filter)
             guard unsafe pcap_setdirection(handle, PCAP_D_IN) == 0 else { throw failure("pcap_setdirection", EIO) }
         }

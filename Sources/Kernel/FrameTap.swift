@@ -1,5 +1,5 @@
-// Hears whole Ethernet frames that come in on an interface and match a filter, by libpcap. For the command line: the
-// engine hears adverts on its own sockets.
+// Hears whole Ethernet frames that come in on an interface and match a filter, by libpcap: answers to the probes of the
+// command line, and the announcements of others for the engine. Adverts are heard on sockets of their own.
 
 import CPcap
 import Glibc
@@ -9,10 +9,10 @@ import System
 package struct FrameTap: ~Copyable {
     private let capture: Capture
 
-    /// `filter` is in the language of pcap-filter(7). EINVAL when it does not compile, ENODEV without such an interface,
+    /// `filter` is in the language of pcap-filter(7), `ring` the octets that frames may wait in. EINVAL when it does not compile, ENODEV without such an interface,
     /// ENETDOWN when it is down, EPERM without CAP_NET_RAW.
-    package init(interface: String, filter: String) throws(SystemError) {
-        capture = try Capture(interface: interface, purpose: .receiving(filter: filter))
+    package init(interface: String, filter: String, ring: Int32 = 256 << 10) throws(SystemError) {
+        capture = try Capture(interface: interface, purpose: .receiving(filter: filter, ring: ring))
     }
 
     /// For poll and epoll; readable when a frame waits.

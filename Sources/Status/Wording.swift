@@ -150,7 +150,15 @@ extension Fault {
         case .claim(let failure):
             "the kernel refused \(failure.address): \(errorText(failure.code))\(failure.code == EPERM ? " (needs CAP_NET_ADMIN)" : "")"
         case .cannotSend(let code):
-            "no advert could be sent for three intervals: \(errorText(code))\(code == EPERM ? " (does an output rule of the firewall drop protocol 112?)" : "")"
+            "no advert could be sent for three intervals: \(errorText(code))\(Self.sendHint(code))"
+        }
+    }
+
+    private static func sendHint(_ code: Int32) -> String {
+        switch code {
+        case EPERM: " (does an output rule of the firewall drop protocol 112?)"
+        case ENOBUFS: " (the interface does not transmit: its queue is full, or it has no carrier)"
+        default: ""
         }
     }
 

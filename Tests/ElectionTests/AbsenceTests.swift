@@ -128,6 +128,19 @@ import Wire
         #expect(bench.router.wantedAddresses == [Bench.vip])
     }
 
+    @Test func `where the interface turns out to be the reason its return is enough`() {
+        var bench = Bench.master()
+        bench.isMute = true
+        _ = bench.run(for: .milliseconds(2_500))
+        bench.facts { $0.faults = [.noCarrier] }
+        #expect(bench.router.faults == [.noCarrier])
+        bench.isMute = false
+        bench.facts { $0.faults = [] }
+        #expect(bench.state == .backup)
+        _ = bench.run(for: .nanoseconds(3_609_375_000))
+        #expect(bench.state == .master && bench.router.wantedAddresses == [Bench.vip])
+    }
+
     @Test func `while it may be mute it leaves a lower master alone`() {
         var bench = Bench.master(Bench.configuration(priority: 200))
         bench.isMute = true
