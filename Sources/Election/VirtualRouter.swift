@@ -64,8 +64,13 @@ package struct VirtualRouter: Hashable, Sendable {
     }
 
     package internal(set) var configuration: VirtualRouterConfiguration {
-        didSet { addressDigest = AddressDigest(configuration.addresses.lazy.map { $0.address }) }
+        didSet {
+            advertised = configuration.addresses.map(\.address)
+            addressDigest = AddressDigest(advertised)
+        }
     }
+    /// The configured addresses as adverts list them.
+    package private(set) var advertised: [IPAddress]
     /// Of the configured addresses, to compare those of each advert with.
     var addressDigest: AddressDigest
     package internal(set) var standing = Standing()
@@ -99,7 +104,8 @@ package struct VirtualRouter: Hashable, Sendable {
 
     package init(_ configuration: VirtualRouterConfiguration) {
         self.configuration = configuration
-        addressDigest = AddressDigest(configuration.addresses.lazy.map { $0.address })
+        advertised = configuration.addresses.map(\.address)
+        addressDigest = AddressDigest(advertised)
         masterInterval = configuration.advertisementInterval
     }
 

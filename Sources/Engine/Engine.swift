@@ -11,8 +11,6 @@ import Wire
 /// What the engine keeps for a router beside its election.
 struct RouterRecord {
     var configuration: VirtualRouterConfiguration
-    /// The addresses as the advert lists them.
-    var advertised: [IPAddress]
     /// Boot time in nanoseconds.
     var stateSince: Int64
     /// When it last began to take part in the election, boot time in nanoseconds; 0 while it does not.
@@ -28,7 +26,6 @@ struct RouterRecord {
 
     init(_ configuration: VirtualRouterConfiguration) {
         self.configuration = configuration
-        advertised = configuration.addresses.map(\.address)
         stateSince = Clock.boottime()
         countingSince = stateSince
     }
