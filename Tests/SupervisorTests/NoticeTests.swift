@@ -54,7 +54,7 @@ import Wire
 
     @Test func `warnings of the configuration are logged at start and at a reload`() throws {
         var configuration = Configuration(routers: [router("web")])
-        configuration.warnings = [ConfigurationWarning(file: "f", line: 2, column: 3, message: "doubtful")]
+        configuration.warnings = [ConfigurationProblem(.warning, file: "f", line: 2, column: 3, message: "doubtful")]
         let agent = try Agent(configuration)
         let engine = try agent.startedEngine()
         let line = "<4>event=configuration-warning text=\"f:2:3: warning: doubtful\""
