@@ -63,9 +63,7 @@ package struct RouterStatus: Hashable, Sendable, Codable {
     package var masterDownIntervalMs: Double
     /// `master-down-interval`: the same in hundredths of a second, as RFC 8347 has it.
     package var masterDownInterval: Int64
-    /// `skew-time-us`: the part of it that depends on the priority.
-    package var skewTimeUs: Int64
-    /// `skew-time`: the same, in microseconds, under the name of RFC 8347.
+    /// `skew-time`: the part of it that depends on the priority, in microseconds.
     package var skewTime: Int64
     /// `local-address`: the address adverts are sent from; null while there is none.
     @OrNull package var localAddress: String?
@@ -120,7 +118,6 @@ package struct RouterStatus: Hashable, Sendable, Codable {
         case advertiseIntervalCentiSec = "advertise-interval-centi-sec"
         case masterDownIntervalMs = "master-down-interval-ms"
         case masterDownInterval = "master-down-interval"
-        case skewTimeUs = "skew-time-us"
         case skewTime = "skew-time"
         case localAddress = "local-address"
         case virtualMac = "virtual-mac"
@@ -158,7 +155,6 @@ package struct RouterStatus: Hashable, Sendable, Codable {
         faults = []
         masterDownIntervalMs = 0
         masterDownInterval = 0
-        skewTimeUs = 0
         skewTime = 0
         addresses = []
         addressCount = 0

@@ -102,7 +102,6 @@ struct AnswerTests {
         #expect(router.faults.isEmpty)
         #expect(router.advertisementIntervalMs == 100)
         #expect(router.masterDownIntervalMs == 360.937)
-        #expect(router.skewTimeUs == 60_937)
         #expect(router.localAddress == "192.0.2.2")
         #expect(router.master == MasterStatus(address: "192.0.2.2", priority: 90, isSelf: true))
         #expect(
