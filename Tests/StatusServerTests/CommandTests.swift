@@ -140,6 +140,9 @@ extension StatusSocketTests {
                 #expect(try run("reload --socket \(client.path)") == ("changed: web\nadded: x, y\n", "", 0))
                 agent.state.withLock { $0.reply = .reloaded(ReloadSummary()) }
                 #expect(try run("reload --socket \(client.path)") == ("no virtual router changed\n", "", 0))
+                agent.state.withLock { $0.reply = .reloaded(ReloadSummary(warnings: ["a.yaml:1:2: warning: odd"])) }
+                let odd = try run("reload --socket \(client.path)")
+                #expect(odd == ("no virtual router changed\n", "a.yaml:1:2: warning: odd\n", 0))
                 agent.state.withLock { $0.reply = .invalid(["a.yaml:1:2: wrong", "a.yaml:3:4: worse"]) }
                 #expect(try run("reload --socket \(client.path)") == ("", "a.yaml:1:2: wrong\na.yaml:3:4: worse\n", 1))
             }

@@ -61,6 +61,7 @@ import Wire
         #expect(eventually { agent.logged(line).count == 1 })
         agent.signal(SIGHUP)
         #expect(eventually { agent.logged(line).count == 2 })
+        #expect(agent.ask(.reload) == .reloaded(ReloadSummary(warnings: ["f:2:3: warning: doubtful"])))
         agent.stop(engine)
     }
 }
