@@ -119,6 +119,23 @@ struct TextTests {
         #expect(eventText(.alive) == nil)
         #expect(
             presentText(sampleRouter(), asOf: time("2026-11-21T05:03:03.500Z"))
-                == "2026-11-21T05:03:03.500Z  database  is master  priority 90  since 2026-11-21T03:00:00.250Z")
+                == [
+                    "2026-11-21T05:03:03.500Z  database  is master  priority 90  since 2026-11-21T03:00:00.250Z",
+                    "2026-11-21T05:03:03.500Z  database  192.0.2.3 DIFFERS  interval: it advertises every 1 s, here 100 ms is"
+                        + " configured  since 2026-11-21T03:00:00.250Z",
+                ])
+    }
+
+    @Test func `a difference that the present state has is told once`() {
+        let document = sampleDocument()
+        var event = DifferenceDocument(
+            router: "database", peer: "192.0.2.3", kind: "interval", ownValue: "100 ms", peerValue: "1 s", text: "",
+            at: document.asOf)
+        #expect(document.includes(event))
+        event.peerValue = "2 s"
+        #expect(!document.includes(event))
+        event.peerValue = "1 s"
+        event.at = Timestamp(milliseconds: document.asOf.milliseconds + 1)
+        #expect(!document.includes(event), "it was told again later")
     }
 }
