@@ -141,6 +141,11 @@ package struct VirtualRouter: Hashable, Sendable {
         if case .master = state { configuration.addresses } else { [] }
     }
 
+    /// Where nothing was heard since the start: when the start delay ends, or ended. The master-down interval counts from there.
+    package var delayedUntil: Instant? {
+        if case .backup(let backup) = state { backup.delayedUntil } else { nil }
+    }
+
     /// It sends adverts.
     package var isAdvertising: Bool {
         if case .master = state { true } else { false }

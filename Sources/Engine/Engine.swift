@@ -389,6 +389,7 @@ package final class Engine {
         snapshot.counters = router.counters
         snapshot.countingSince = record.countingSince
         snapshot.upSince = record.upSince
+        snapshot.delayedUntil = router.delayedUntil.map { $0.nanoseconds + offset } ?? 0
         snapshot.lastProtocolError = router.lastProtocolError
         snapshot.timerLateMax = router.timerLateMax
         snapshot.differences = node.differences(of: id, at: now).map { $0.shifted(by: .nanoseconds(offset)) }

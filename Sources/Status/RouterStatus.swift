@@ -39,6 +39,8 @@ package struct RouterStatus: Hashable, Sendable, Codable {
     @OrNull package var unknownSince: Timestamp?
     /// `up-datetime`: when it last left initialize (or fault, or disabled) for the election; null while it takes no part.
     @OrNull package var upDatetime: Timestamp?
+    /// `start-delay-until`: of a backup that waits for frames to pass: when that ends, unless an advert is heard before; else null.
+    @OrNull package var startDelayUntil: Timestamp?
     /// `priority`: configured, 1...255.
     package var priority: UInt8
     /// `effective-priority`: configured, with the contributions applied.
@@ -110,6 +112,7 @@ package struct RouterStatus: Hashable, Sendable, Codable {
         case alsoVersion2 = "also-version-2"
         case unknownSince = "unknown-since"
         case upDatetime = "up-datetime"
+        case startDelayUntil = "start-delay-until"
         case effectivePriority = "effective-priority"
         case isOwner = "is-owner"
         case acceptMode = "accept-mode"

@@ -124,6 +124,7 @@ extension RouterStatus {
                 text: fault.sentence(names))
         }
         upDatetime = snapshot.upSince == 0 ? nil : time.timestamp(snapshot.upSince)
+        startDelayUntil = snapshot.delayedUntil > time.boot ? time.timestamp(snapshot.delayedUntil) : nil
         discontinuityDatetime = snapshot.countingSince == 0 ? nil : time.timestamp(snapshot.countingSince)
         masterDownIntervalMs = snapshot.masterDownInterval.roundedMilliseconds
         masterDownInterval = (snapshot.masterDownInterval.nanoseconds + 5_000_000) / 10_000_000

@@ -338,6 +338,20 @@ struct EngineTests {
         }
     }
 
+    @Test func `a backup that waits for its start delay says until when`() async throws {
+        try await withTwoHosts { hosts in
+            var wanted = configuration(.ipv4)
+            wanted.startDelay = .seconds(600)
+            let begun = Clock.boottime()
+            let engine = try EngineProcess()
+            engine.tell(.configure(RouterID(1), wanted, disabled: false))
+            engine.tell(.commit)
+            let waits = engine.reaches(.backup)
+            let until = try #require(engine.lastSnapshot).delayedUntil - begun
+            #expect(waits && (600_000_000_000...610_000_000_000).contains(until))
+        }
+    }
+
     @Test func `an engine of another version ends`() async throws {
         try await withTwoHosts { hosts in
             let engine = try EngineProcess()

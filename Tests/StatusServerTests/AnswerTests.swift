@@ -124,6 +124,19 @@ struct AnswerTests {
             ])
     }
 
+    @Test func `a start delay is shown while it lasts`() throws {
+        func shown(_ end: Int64) throws -> Timestamp? {
+            let state = try mirror { snapshot in
+                snapshot.state = .backup
+                snapshot.delayedUntil = end
+            }
+            return document(state).virtualRouters.first?.startDelayUntil
+        }
+        #expect(try shown(103 * second) == wall(103))
+        #expect(try shown(100 * second) == nil)
+        #expect(try shown(0) == nil)
+    }
+
     @Test func `every leaf of RFC 8347 and RFC 6527 has its value`() throws {
         var state = try mirror()
         let silence = Cause.masterSilent(master: nil, silence: nil, late: .zero)
