@@ -80,8 +80,13 @@ package struct VirtualRouter: Hashable, Sendable {
     }
 
     package internal(set) var configuration: VirtualRouterConfiguration {
-        didSet { addressDigest = AddressDigest(configuration.addresses.lazy.map { $0.address }) }
+        didSet {
+            advertised = configuration.addresses.map(\.address)
+            addressDigest = AddressDigest(advertised)
+        }
     }
+    /// The configured addresses as adverts list them.
+    package private(set) var advertised: [IPAddress]
     /// Of the configured addresses, to compare those of each advert with.
     var addressDigest: AddressDigest
     package internal(set) var standing = Standing()
@@ -121,7 +126,8 @@ package struct VirtualRouter: Hashable, Sendable {
 
     package init(_ configuration: VirtualRouterConfiguration) {
         self.configuration = configuration
-        addressDigest = AddressDigest(configuration.addresses.lazy.map { $0.address })
+        advertised = configuration.addresses.map(\.address)
+        addressDigest = AddressDigest(advertised)
         masterInterval = configuration.advertisementInterval
     }
 
@@ -161,6 +167,11 @@ package struct VirtualRouter: Hashable, Sendable {
         case .master(let master): master.awaitsSending ? [] : configuration.addresses
         case .resigning(let resigning): resigning.held
         }
+    }
+
+    /// Where nothing was heard since the start: when the start delay ends, or ended. The master-down interval counts from there.
+    package var delayedUntil: Instant? {
+        if case .backup(let backup) = state { backup.delayedUntil } else { nil }
     }
 
     /// It sends adverts.
