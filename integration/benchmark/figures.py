@@ -1,0 +1,55 @@
+"""Numbers from many rounds: quantiles and the summary that tables and bars use. Pure."""
+
+import math
+import statistics
+
+
+def quantile(values, share):
+    """The smallest value that at least `share` (0 to 1) of the values do not exceed: a value that was measured, never one in between."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def summary(values):
+    """`{count, min, median, p90, max}` of what is not None, or None if nothing is."""
+    present = [value for value in values if value is not None]
+    if not present:
+        return None
+    return {"count": len(present), "min": min(present), "median": statistics.median(present), "p90": quantile(present, 0.9),
+            "max": max(present)}
+
+
+def jitter(stamps, interval):
+    """How evenly `stamps` (seconds, ascending) follow each other. `late` is what a gap exceeds the interval by, in ms (p50 and p99 of the distance
+    from the interval in either direction, the worst excess); `drift-ppm` is how much the mean gap differs from the interval."""
+    gaps = [later - earlier for earlier, later in zip(stamps, stamps[1:])]
+    if not gaps:
+        return None
+    off = [abs(gap - interval) * 1000 for gap in gaps]
+    # The mean of the inner gaps: one hole must not look like a drift.
+    inner = statistics.mean([gap for gap in gaps if gap < 2 * interval] or gaps)
+    return {"count": len(gaps), "p50": quantile(off, 0.5), "p99": quantile(off, 0.99),
+            "late-p99": quantile([(gap - interval) * 1000 for gap in gaps], 0.99), "max": (max(gaps) - interval) * 1000,
+            "drift-ppm": (inner - interval) / interval * 1e6}
+
+
+def master_down(interval, priority=100):
+    """RFC 9568 section 6.1, seconds: three intervals and the skew time of `priority`. The interval is that of the master's adverts."""
+    return 3 * interval + skew(interval, priority)
+
+
+def skew(interval, priority=100):
+    return (256 - priority) * interval / 256
+
+
+def rounded(value, digits=3):
+    """The same with its floating-point numbers rounded, for the file."""
+    if isinstance(value, float):
+        return round(value, digits)
+    if isinstance(value, dict):
+        return {key: rounded(item, digits) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(item, digits) for item in value]
+    return value
