@@ -16,13 +16,13 @@ PATIENCE = 20_000_000  # ns; an answer that takes longer is none: it waited in a
 class Observation:
     """Times are nanoseconds of the wall clock, as the kernel stamps frames; results are milliseconds."""
 
-    def __init__(self, sent, echoed, answers, adverts=(), announcements=(), late=(), step=1_000_000):
+    def __init__(self, sent, echoed, answers, adverts=(), announcements=(), late=(), step=1_000_000, echoes_of=()):
         self.sent, self.answers, self.adverts, self.announcements = sent, answers, list(adverts), list(announcements)
-        self.late, self.step = late, step
+        self.late, self.step, self.echoes_of = late, step, echoes_of
         self.answered = [bool(echo) and echo - begun <= PATIENCE for begun, echo in zip(sent, echoed)]
 
     def since(self, begun, until=None):
-        """Numbers of the probes sent then; a probe whose answer could still be under way at the end is left out."""
+        """Numbers of the probes sent then."""
         return [number for number, sent in enumerate(self.sent) if sent >= begun and (until is None or sent < until)]
 
     def holes(self, begun=0, until=None):
@@ -62,6 +62,11 @@ class Observation:
 
     def last_double(self, begun=0):
         return next((self.sent[number] for number in reversed(self.since(begun)) if len(self.answers[number]) > 1), None)
+
+    def echoes_from(self, mac, begun, until):
+        """How many probes that were sent then a host with `mac` answered."""
+        wanted = int(mac.replace(":", ""), 16)
+        return sum(self.echoes_of[number] == wanted for number in self.since(begun, until))
 
     def adverts_of(self, source, begun=0, vrid=None):
         """Stamps of the adverts from `source` with a priority that is not 0."""

@@ -26,6 +26,7 @@ SO_RCVBUFFORCE = 33
 SO_ATTACH_FILTER = 26
 PACKET_IGNORE_OUTGOING = 23
 ETH_P_ALL = 3
+SOL_RAW, SOL_PACKET = 255, 263
 # Adverts, announcements (requests and replies that name one address twice; advertisements to all nodes), answers to us.
 FILTER = ("ip proto 112 or ip6 proto 112 or (arp and arp[14:4] = arp[24:4]) or (icmp6 and ip6[40] = 136 and ip6[24:2] = 0xff02)"
           " or (arp and arp[6:2] = 2) or (icmp and icmp[0] = 0)")
@@ -52,20 +53,20 @@ class Prober:
         attach(self.link, FILTER)
         self.link.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
         self.link.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self.link.setsockopt(263, PACKET_IGNORE_OUTGOING, 1)
+        self.link.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         self.link.bind(("" if device == "-" else device, ETH_P_ALL))
         self.link.setblocking(False)
         self.address = None if address == "-" else socket.inet_aton(address)
         if self.address:
             self.target = (address, 0)
             self.echo = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-            self.echo.setsockopt(socket.SOL_RAW, 1, struct.pack("I", 0xFFFFFFFF))  # ICMP_FILTER: the answers are read from the link
+            self.echo.setsockopt(SOL_RAW, 1, struct.pack("I", 0xFFFFFFFF))  # ICMP_FILTER: the answers are read from the link
             self.echo.setblocking(False)
             mac = self.link.getsockname()[4]
             self.request = b"\xff" * 6 + mac + struct.pack("!HHHBBH", 0x0806, 1, 0x0800, 6, 4, 1) + mac + bytes(4) + bytes(6) + self.address
             self.mac = mac
-        # One entry a probe: when it was sent, how late, when its echo came (0: never), and who answered the request.
-        self.sent, self.late, self.echoed = array.array("q"), array.array("q"), array.array("q")
+        # One entry a probe: when it was sent, how late, when its echo came (0: never) and from where, and who answered the request.
+        self.sent, self.late, self.echoed, self.echoes_of = (array.array("q") for _ in range(4))
         self.answers, self.adverts, self.announcements = [], [], []
 
     def run(self):
@@ -92,8 +93,8 @@ class Prober:
         time.sleep(0.02)
         self.drain()
         with open(self.file, "wb") as file:
-            pickle.dump({"sent": self.sent.tolist(), "late": self.late.tolist(), "echoed": self.echoed.tolist(), "answers": self.answers,
-                         "adverts": self.adverts, "announcements": self.announcements, "step": self.step}, file)
+            pickle.dump({"sent": self.sent.tolist(), "late": self.late.tolist(), "echoed": self.echoed.tolist(), "echoes_of": self.echoes_of.tolist(),
+                         "answers": self.answers, "adverts": self.adverts, "announcements": self.announcements, "step": self.step}, file)
 
     def stop(self, *_):
         self.running = False
@@ -107,6 +108,7 @@ class Prober:
         self.sent.append(time.time_ns())
         self.late.append(late)
         self.echoed.append(0)
+        self.echoes_of.append(0)
         self.answers.append(())
         try:
             self.echo.sendto(body[:2] + struct.pack("!H", total) + body[4:], self.target)
@@ -138,6 +140,7 @@ class Prober:
             number = struct.unpack("!Q", frame[42:50])[0] if len(frame) >= 50 else -1
             if 0 <= number < len(self.echoed) and not self.echoed[number]:
                 self.echoed[number] = stamp
+                self.echoes_of[number] = int.from_bytes(frame[6:12])
         elif kind == b"\x08\x06":
             sender, target = frame[28:32], frame[38:42]
             if sender == target:

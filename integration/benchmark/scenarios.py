@@ -110,7 +110,10 @@ def values(scenario, seen, begun, ended, interval, lab, a, b):
     found = {**seen.outage(begun), **seen.doubles(begun), "prober": seen.lateness()}
     found["other-adverts"] = len(seen.adverts_of(lab["b" if scenario.ends_at == "a" else "a"].address(IPV4), begun))
     if scenario.ends_at == "b":
-        found["overhead-ms"] = overhead(seen, begun, interval, lab["a"].address(IPV4), lab["b"].address(IPV4)) if found["lost"] else None
+        found["overhead-ms"] = overhead(seen, begun, interval, lab["a"].address(IPV4), lab["b"].address(IPV4))
+        taken = seen.adverts_of(lab["b"].address(IPV4), begun)
+        # By a host that is not master: what the switch floods reaches it, and it answers.
+        found["served-by-backup"] = seen.echoes_from(lab["b"].mac, begun, taken[0])
     if scenario.leaves:
         last = seen.last_answer_of(a.mac, begun) if a.mac != b.mac else seen.last_double(begun)
         found["left-ms"] = (last - begun) / 1e6 if last else 0.0
@@ -121,12 +124,16 @@ def values(scenario, seen, begun, ended, interval, lab, a, b):
 
 def overhead(seen, begun, interval, old, new, priority=100):
     """Milliseconds from when the RFC lets the backup take over to when the client is told or reaches the address, whichever of the two the
-    prober can tell more exactly. The RFC's moment: the skew time after a resignation, else the master-down interval after the last advert."""
+    prober can tell more exactly. The RFC's moment: the skew time after a resignation, else the master-down interval after the last advert. Where no
+    probe was lost because the dead host's kernel went on answering, the announcement counts; where a planned move lost none there is nothing to tell."""
     reached = seen.reached_again(begun)
     taken = seen.adverts_of(new, begun)
-    if reached is None or not taken:
+    if not taken:
         return None
-    resigned = [stamp for stamp in seen.resignations_of(old, begun) if stamp < reached]
+    told = seen.announced(VIP, taken[0] - 1_000_000)
+    resigned = [stamp for stamp in seen.resignations_of(old, begun) if stamp < (reached or taken[0])]
+    if reached is None and (resigned or told is None):
+        return None
     before = [stamp for stamp in seen.adverts_of(old) if stamp < taken[0]]
     if resigned:
         due = resigned[0] + figures.skew(interval, priority) * 1e9
@@ -134,7 +141,8 @@ def overhead(seen, begun, interval, old, new, priority=100):
         due = before[-1] + figures.master_down(interval, priority) * 1e9
     else:
         return None
-    told = seen.announced(VIP, taken[0] - 1_000_000)
+    if reached is None:
+        return (told - due) / 1e6
     # The address came into reach between the last lost probe and the first answered one; the announcement says when exactly.
     moment = told if told and reached - 2 * seen.step < told < reached else reached
     return (moment - due) / 1e6

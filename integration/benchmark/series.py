@@ -171,7 +171,7 @@ class Series:
             except (AssertionError, RuntimeError, OSError, ValueError) as error:
                 failures += 1
                 if failures >= FAILURES:
-                    outcome = {peer: {"failed": f"{type(error).__name__}: {error}"[:1500]} for peer in job.peers}
+                    outcome = {peer: {"failed": shortened(f"{type(error).__name__}: {error}")} for peer in job.peers}
                     break
                 continue
             if stalls.worst <= job.limit or dirty + 1 >= ATTEMPTS:
@@ -186,6 +186,11 @@ class Series:
             lines.append({**head, "peer": peer, **(told or {"values": values})})
             self.append(lines[-1])
         return lines
+
+
+def shortened(text, most=1200):
+    """Its beginning, which says what was expected, and its end, which says what was seen."""
+    return text if len(text) <= most else f"{text[:most // 3]} … {text[-2 * most // 3:]}"
 
 
 def key(record):
