@@ -8,7 +8,9 @@ from .scenarios import SCENARIOS
 from .series import ADDRESSES
 from .table import NOTHING, column, interval, number, spread
 
-MET, MISSED, UNKNOWN = "met", "**not met**", "not measured"
+MET, FEW, MISSED, UNKNOWN = "met", "met so far", "**not met**", "not measured"
+ROUNDS = 10  # that make a median count
+LOADS, COSTS = 5, 3
 LEASE_SLACK = 500  # ms
 KILLS = 20  # rounds of a lease that count
 HEALS = 40
@@ -23,8 +25,22 @@ class Bar:
     theirs: str = NOTHING
 
 
-def _verdict(values, holds):
-    return UNKNOWN if not values else MET if holds(values) else MISSED
+def _verdict(values, need, holds):
+    """Of the rounds that are there; with fewer than it needs, what is met is met so far."""
+    if not values:
+        return UNKNOWN
+    if not holds(values):
+        return MISSED
+    return MET if len(values) >= need else FEW
+
+
+def _no_slower(ours, theirs, need):
+    """Medians of one run beside each other."""
+    return _verdict(ours if theirs else [], need, lambda ours: summary(ours)["median"] <= summary(theirs)["median"])
+
+
+def _told(values, unit):
+    return f"{spread(values)} {unit}" if values else NOTHING
 
 
 def lease(seconds):
@@ -49,7 +65,7 @@ def _planned(table):
         for seconds in scenario.intervals:
             lost, overlap = (column(table, name, seconds, "vipd", figure) for figure in ("lost", "overlap-ms"))
             text = f"{scenario.title}, {interval(seconds)}: 0 lost probes in the median, ≤ 1 in 9 of 10 rounds, overlap ≤ 60 ms"
-            holds = _verdict(lost, lambda lost, overlap=overlap: summary(lost)["median"] == 0 and quantile(lost, 0.9) <= 1 and max(overlap) <= 60)
+            holds = _verdict(lost, ROUNDS, lambda lost, overlap=overlap: summary(lost)["median"] == 0 and quantile(lost, 0.9) <= 1 and max(overlap) <= 60)
             told = f"lost {spread(lost)}, overlap {spread(overlap)} ms" if lost else _unsupported(table, name, seconds) or NOTHING
             other = column(table, name, seconds, "keepalived", "lost")
             found.append(Bar(text, holds, told, f"lost {spread(other)}" if other else NOTHING))
@@ -60,11 +76,9 @@ def _silent(table):
     found = []
     for seconds in SCENARIOS["silent"].intervals:
         ours, theirs = (column(table, "silent", seconds, peer, "overhead-ms") for peer in ("vipd", "keepalived"))
-        shown = f"{spread(ours)} ms", f"{spread(theirs)} ms" if theirs else NOTHING
-        found.append(Bar(f"silent host, {interval(seconds)}: median ≤ 1 ms over the RFC's time", _verdict(ours, lambda ours: summary(ours)["median"] <= 1), *shown))
-        both = bool(ours and theirs)
-        found.append(Bar(f"silent host, {interval(seconds)}: not slower than keepalived (medians)",
-                         _verdict(both, lambda _, ours=ours, theirs=theirs: summary(ours)["median"] <= summary(theirs)["median"]), *shown))
+        shown = _told(ours, "ms"), _told(theirs, "ms")
+        found.append(Bar(f"silent host, {interval(seconds)}: median ≤ 1 ms over the RFC's time", _verdict(ours, ROUNDS, lambda ours: summary(ours)["median"] <= 1), *shown))
+        found.append(Bar(f"silent host, {interval(seconds)}: not slower than keepalived (medians)", _no_slower(ours, theirs, ROUNDS), *shown))
     return found
 
 
@@ -75,17 +89,15 @@ def _loaded(table):
         false = column(table, name, 0.01, "vipd", "false-failovers")
         other = column(table, name, 0.01, "keepalived", "false-failovers")
         hogs = f"10 ms adverts, {name[5:]} hogs"
-        # Five minutes of it, or it has not been seen.
-        found.append(Bar(f"{hogs}, 60 s × 5: no false failover", MISSED if sum(false) else _verdict(len(false) >= 5, bool),
+        found.append(Bar(f"{hogs}, 60 s × 5: no false failover", _verdict(false, LOADS, lambda false: sum(false) == 0),
                          f"{sum(false)} in {len(false)} rounds" if false else NOTHING, f"{sum(other)} in {len(other)} rounds" if other else NOTHING))
         late, prompt, plain = (column(table, name, 0.01, peer, "jitter", "late-p99") for peer in ("vipd", "keepalived-rt", "keepalived"))
         found.append(Bar(f"{hogs}: p99 of lateness ≤ keepalived's with real-time priority (medians)",
-                         _verdict(bool(late and prompt), lambda _, late=late, prompt=prompt: summary(late)["median"] <= summary(prompt)["median"]),
-                         f"{spread(late)} ms", f"{spread(prompt)} ms; by default {spread(plain)} ms" if prompt else NOTHING))
+                         _no_slower(late, prompt, LOADS), _told(late, "ms"), f"{spread(prompt)} ms; by default {spread(plain)} ms" if prompt else NOTHING))
         drift = column(table, name, 0.01, "vipd", "jitter", "drift-ppm")
         other = column(table, name, 0.01, "keepalived", "jitter", "drift-ppm")
-        found.append(Bar(f"{hogs}: no drift (≤ {DRIFT} ppm)", _verdict(drift, lambda drift: max(map(abs, drift)) <= DRIFT),
-                         f"{spread(drift)} ppm", f"{spread(other)} ppm" if other else NOTHING))
+        found.append(Bar(f"{hogs}: no drift (≤ {DRIFT} ppm)", _verdict(drift, LOADS, lambda drift: max(map(abs, drift)) <= DRIFT),
+                         _told(drift, "ppm"), _told(other, "ppm")))
     return found
 
 
@@ -95,23 +107,21 @@ def _crowds(table):
         for role in ("master", "backup"):
             ours, theirs = (column(table, f"cost-{count}", 0.1, peer, role, "cpu") for peer in ("vipd", "keepalived"))
             found.append(Bar(f"{count:,} routers, 100 ms, {role}: processor time ≤ keepalived's (all processes, medians)",
-                             _verdict(bool(ours and theirs), lambda _, ours=ours, theirs=theirs: summary(ours)["median"] <= summary(theirs)["median"]),
-                             f"{spread(ours)} %", f"{spread(theirs)} %" if theirs else NOTHING))
+                             _no_slower(ours, theirs, COSTS), _told(ours, "%"), _told(theirs, "%")))
     sizes = [size for role in ("master", "backup") for size in column(table, "cost-1020", 0.1, "vipd", role, "engine-resident")]
     other = column(table, "cost-1020", 0.1, "keepalived", "master", "engine-resident")
-    found.append(Bar("1,020 routers: engine ≤ 16 MiB resident", _verdict(sizes, lambda sizes: max(sizes) <= 16), f"{spread(sizes)} MiB",
-                     f"{spread(other)} MiB" if other else NOTHING))
+    found.append(Bar("1,020 routers: engine ≤ 16 MiB resident", _verdict(sizes, 2 * COSTS, lambda sizes: max(sizes) <= 16),
+                     _told(sizes, "MiB"), _told(other, "MiB")))
     for name, text, limit in (("routers-1020", "1,020 routers taken over: last ≤ 100 ms after the first (median)", 100),
                               ("addresses-1000", "1,000 IPv4 addresses of one router: ≤ 30 ms (median)", 30),
                               ("addresses-1000-split", "1,000 IPv4 addresses of four routers: ≤ 30 ms (median; where one router cannot have them)", 30)):
         ours, theirs = (column(table, name, 0.1, peer, "spread-ms") for peer in ("vipd", "keepalived"))
-        found.append(Bar(text, _verdict(ours, lambda ours, limit=limit: summary(ours)["median"] <= limit),
-                         f"{spread(ours)} ms" if ours else _unsupported(table, name, 0.1) or NOTHING, f"{spread(theirs)} ms" if theirs else NOTHING))
+        found.append(Bar(text, _verdict(ours, ROUNDS, lambda ours, limit=limit: summary(ours)["median"] <= limit),
+                         _told(ours, "ms") if ours else _unsupported(table, name, 0.1) or NOTHING, _told(theirs, "ms")))
     for name in (name for name in ADDRESSES if name.endswith("ipv6")):
         ours, theirs = (column(table, name, 0.1, peer, "spread-ms") for peer in ("vipd", "keepalived"))
         found.append(Bar(f"{int(name.split('-')[1]):,} IPv6 addresses: not slower than keepalived (medians)",
-                         _verdict(bool(ours and theirs), lambda _, ours=ours, theirs=theirs: summary(ours)["median"] <= summary(theirs)["median"]),
-                         f"{spread(ours)} ms", f"{spread(theirs)} ms" if theirs else NOTHING))
+                         _no_slower(ours, theirs, ROUNDS), _told(ours, "ms"), _told(theirs, "ms")))
     return found
 
 
@@ -126,7 +136,7 @@ def _leases(table):
         late = sum(value > LEASE_SLACK for value in over)
         theirs = [value for seconds in SCENARIOS[name].intervals for value in column(table, name, seconds, "keepalived", "left-for-good")]
         found.append(Bar(f"{SCENARIOS[name].title}: address gone ≤ lease + 0.5 s, {KILLS} of {KILLS}",
-                         MISSED if late else _verdict(len(over) >= KILLS, bool),
+                         _verdict(over, KILLS, lambda over, late=late: not late),
                          f"{len(over) - late} of {len(over)}, longest {number(max(left))} ms" if over else NOTHING,
                          f"for good in {sum(theirs)} of {len(theirs)}" if theirs else NOTHING))
     return found
@@ -142,7 +152,7 @@ def _heals(table):
             late = sum(hole > limit for hole in holes)
             loser = pairing.split("/")[-1]
             found.append(Bar(f"heal after {seconds} s, vipd wins over {loser}: longest hole ≤ {number(limit)} ms, {HEALS} of {HEALS}",
-                             MISSED if late else _verdict(len(holes) >= HEALS, bool),
+                             _verdict(holes, HEALS, lambda holes, late=late: not late),
                              f"{len(holes) - late} of {len(holes)}, longest {number(max(holes))} ms" if holes else NOTHING,
                              f"wins over vipd: {spread(theirs[seconds])} ms" if theirs[seconds] else NOTHING))
     return found

@@ -22,17 +22,29 @@ def summary(values):
 
 
 def jitter(stamps, interval):
-    """How evenly `stamps` (seconds, ascending) follow each other. `late` is what a gap exceeds the interval by, in ms (p50 and p99 of the distance
-    from the interval in either direction, the worst excess); `drift-ppm` is how much the mean gap differs from the interval."""
+    """How evenly `stamps` (seconds, ascending) follow each other, ms: `p50` and `p99` of the distance of a gap from the interval in either direction,
+    `late-p99` and `max` of what a gap exceeds it by; and `drift-ppm`, see `drift`."""
     gaps = [later - earlier for earlier, later in zip(stamps, stamps[1:])]
     if not gaps:
         return None
-    off = [abs(gap - interval) * 1000 for gap in gaps]
-    # The mean of the inner gaps: one hole must not look like a drift.
-    inner = statistics.mean([gap for gap in gaps if gap < 2 * interval] or gaps)
-    return {"count": len(gaps), "p50": quantile(off, 0.5), "p99": quantile(off, 0.99),
-            "late-p99": quantile([(gap - interval) * 1000 for gap in gaps], 0.99), "max": (max(gaps) - interval) * 1000,
-            "drift-ppm": (inner - interval) / interval * 1e6}
+    off, late = [abs(gap - interval) * 1000 for gap in gaps], [(gap - interval) * 1000 for gap in gaps]
+    return {"count": len(gaps), "p50": quantile(off, 0.5), "p99": quantile(off, 0.99), "late-p99": quantile(late, 0.99), "max": max(late),
+            "drift-ppm": drift(stamps, interval)}
+
+
+def drift(stamps, interval):
+    """By how much the period is longer than `interval`, in millionths. Being late once and on time again is no drift, and neither is a missed one: the
+    phase against a clock that ticks every `interval` is what counts, its median in the last tenth beside that in the first."""
+    if len(stamps) < 20:
+        return None
+    phase, phases = 0.0, [0.0]
+    for earlier, later in zip(stamps, stamps[1:]):
+        off = (later - earlier) % interval
+        phase += off - interval if off > interval / 2 else off
+        phases.append(phase)
+    tenth = len(stamps) // 10
+    return ((statistics.median(phases[-tenth:]) - statistics.median(phases[:tenth]))
+            / (statistics.median(stamps[-tenth:]) - statistics.median(stamps[:tenth])) * 1e6)
 
 
 def master_down(interval, priority=100):

@@ -1,5 +1,6 @@
-"""FRR's vrrpd with many virtual routers on one interface: a macvlan for each, made in two batches, and two daemons. What one needs is
-explained in `frr.py`."""
+"""FRR's vrrpd with many virtual routers on one interface: a macvlan for each, made in one batch, and two daemons. What one needs is
+explained in `frr.py`. vrrpd opens a socket for each router and hears every advert on all of them, so its work grows with the square of their
+number: a backup of 255 does not keep up on the machine this was written on, and becomes master beside a master that lives."""
 
 import json
 import shutil
@@ -59,7 +60,7 @@ class ManyFrr:
         return found
 
     def wait_all(self, state, count):
-        wait_until(lambda: self.states() == {state: count}, 60, lambda: f"vrrpd of {self.host.name}: {self.states()}", every=0.5)
+        wait_until(lambda: self.states() == {state: count}, 30, lambda: f"vrrpd of {self.host.name}: {self.states()}", every=0.5)
 
     def pids(self):
         return {"main": self.daemons["zebra"].pid, "engine": self.daemons["vrrpd"].pid}

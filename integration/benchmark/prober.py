@@ -49,12 +49,14 @@ def attach(link, text):
 class Prober:
     def __init__(self, file, device, address, step):
         self.file, self.step, self.running = file, step, True
-        self.link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        # Without a device it hears all of them from the first moment; what comes before the filter is in place does no harm.
+        self.link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL) if device == "-" else 0)
         attach(self.link, FILTER)
         self.link.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
         self.link.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.link.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-        self.link.bind(("" if device == "-" else device, ETH_P_ALL))
+        if device != "-":
+            self.link.bind((device, ETH_P_ALL))
         self.link.setblocking(False)
         self.address = None if address == "-" else socket.inet_aton(address)
         if self.address:
@@ -84,6 +86,7 @@ class Prober:
                 if select.select([self.link], [], [], left / 1e9 if self.address else 0.05)[0]:
                     self.drain()
             elif self.address:
+                self.drain()  # first, so that an answer is never counted for the next probe
                 self.send(-left)
                 due += self.step
                 if left < -100 * self.step:  # a machine that stood still: no burst of all that was missed

@@ -3,7 +3,7 @@
 from . import bars
 from .figures import summary
 from .scenarios import SCENARIOS
-from .table import NOTHING, PEERS, cell_text, column, interval, spread
+from .table import NOTHING, PEERS, cell_text, column, interval, number, spread
 
 LOADED = ("vipd", "keepalived", "keepalived-rt", "frr")
 TITLES = {**{name: scenario.title for name, scenario in SCENARIOS.items()}, "heal": "after a partition of 1 s"}
@@ -34,12 +34,13 @@ def _rows(head, rows):
 
 def _outages(table):
     names = [*SCENARIOS, "heal"]
-    lines = ["## Outage of a client that probes every millisecond", "", "Longest hole, ms: median (min–max); lost probes likewise.", ""]
+    lines = ["## Outage of a client that probes every millisecond", "", "Longest hole, ms: median (min–max); lost probes likewise. †: probes were answered by a backup, before it was master.", ""]
 
     def text(scenario, seconds, peer):
         lost = column(table, scenario, seconds, peer, "lost")
         hole = spread(column(table, scenario, seconds, peer, "outage-ms"))
-        return cell_text(table, scenario, seconds, peer, hole + (f"; lost {spread(lost)}" if lost else ""))
+        mark = " †" if any(column(table, scenario, seconds, peer, "served-by-backup")) else ""
+        return cell_text(table, scenario, seconds, peer, hole + (f"; lost {spread(lost)}" if lost else "") + mark)
     return lines + _rows(("scenario", "interval", *PEERS), [
         (TITLES[scenario], interval(seconds), *(text(scenario, seconds, peer) for peer in PEERS)) for scenario, seconds in rows_of(table, names)])
 
@@ -49,10 +50,15 @@ def _overheads(table):
     rows = [key for key in rows_of(table, names) if any(column(table, *key, peer, "overhead-ms") for peer in PEERS)]
     lines = ["## Beyond the RFC's arithmetic", "",
              "From when RFC 9568 lets the backup take over (master-down interval after the last advert; skew time after a resignation) to when the"
-             " client reaches the address, ms: median (min–max). Rounds without an outage are not in it.", ""]
+             " client reaches the address, ms: median (min–max); then the medians of its two parts, to the first advert and from there to the announcement."
+             " Planned moves without an outage are not in it.", ""]
+
+    def text(scenario, seconds, peer):
+        parts = [summary(column(table, scenario, seconds, peer, name)) for name in ("detection-ms", "claim-ms")]
+        whole = spread(column(table, scenario, seconds, peer, "overhead-ms"))
+        return f"{whole}; {' + '.join(number(part['median']) for part in parts)}" if all(parts) else whole
     return lines + _rows(("scenario", "interval", *PEERS), [
-        (TITLES[scenario], interval(seconds), *(spread(column(table, scenario, seconds, peer, "overhead-ms")) for peer in PEERS))
-        for scenario, seconds in rows])
+        (TITLES[scenario], interval(seconds), *(text(scenario, seconds, peer) for peer in PEERS)) for scenario, seconds in rows])
 
 
 def _doubles(table):

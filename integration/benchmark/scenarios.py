@@ -110,8 +110,9 @@ def values(scenario, seen, begun, ended, interval, lab, a, b):
     found = {**seen.outage(begun), **seen.doubles(begun), "prober": seen.lateness()}
     found["other-adverts"] = len(seen.adverts_of(lab["b" if scenario.ends_at == "a" else "a"].address(IPV4), begun))
     if scenario.ends_at == "b":
-        found["overhead-ms"] = overhead(seen, begun, interval, lab["a"].address(IPV4), lab["b"].address(IPV4))
         taken = seen.adverts_of(lab["b"].address(IPV4), begun)
+        due = due_at(seen, begun, interval, lab["a"].address(IPV4), taken[0])
+        found.update(overhead(seen, begun, due, taken[0]))
         # By a host that is not master: what the switch floods reaches it, and it answers.
         found["served-by-backup"] = seen.echoes_from(lab["b"].mac, begun, taken[0])
     if scenario.leaves:
@@ -122,30 +123,30 @@ def values(scenario, seen, begun, ended, interval, lab, a, b):
     return found
 
 
-def overhead(seen, begun, interval, old, new, priority=100):
-    """Milliseconds from when the RFC lets the backup take over to when the client is told or reaches the address, whichever of the two the
-    prober can tell more exactly. The RFC's moment: the skew time after a resignation, else the master-down interval after the last advert. Where no
-    probe was lost because the dead host's kernel went on answering, the announcement counts; where a planned move lost none there is nothing to tell."""
-    reached = seen.reached_again(begun)
-    taken = seen.adverts_of(new, begun)
-    if not taken:
-        return None
-    told = seen.announced(VIP, taken[0] - 1_000_000)
-    resigned = [stamp for stamp in seen.resignations_of(old, begun) if stamp < (reached or taken[0])]
-    if reached is None and (resigned or told is None):
-        return None
-    before = [stamp for stamp in seen.adverts_of(old) if stamp < taken[0]]
+def due_at(seen, begun, interval, old, taken, priority=100):
+    """`(when, resigned)`: from when the RFC lets the backup take over from `old`, as it has `taken` over: the skew time after a resignation, else the
+    master-down interval after the last advert; None if it heard of neither."""
+    resigned = [stamp for stamp in seen.resignations_of(old, begun) if stamp < taken]
     if resigned:
-        due = resigned[0] + figures.skew(interval, priority) * 1e9
-    elif before:
-        due = before[-1] + figures.master_down(interval, priority) * 1e9
-    else:
-        return None
+        return resigned[0] + figures.skew(interval, priority) * 1e9, True
+    before = [stamp for stamp in seen.adverts_of(old) if stamp < taken]
+    return (before[-1] + figures.master_down(interval, priority) * 1e9, False) if before else None
+
+
+def overhead(seen, begun, due, taken):
+    """Milliseconds from the RFC's moment to the new master's first advert (`detection-ms`), from there to the first announcement (`claim-ms`), and
+    from the RFC's moment to when the client is told or reaches the address (`overhead-ms`), whichever of the two the prober can tell more exactly.
+    Where no probe was lost because the dead host's kernel went on answering, the announcement counts; where a planned move lost none there is
+    nothing to tell."""
+    reached, told = seen.reached_again(begun), seen.announced(VIP, taken - 1_000_000)
+    if due is None or (reached is None and (due[1] or told is None)):
+        return {}
     if reached is None:
-        return (told - due) / 1e6
-    # The address came into reach between the last lost probe and the first answered one; the announcement says when exactly.
-    moment = told if told and reached - 2 * seen.step < told < reached else reached
-    return (moment - due) / 1e6
+        moment = told
+    else:
+        # It came into reach between the last lost probe and the first answered one; the announcement says when exactly.
+        moment = told if told and reached - 2 * seen.step < told < reached else reached
+    return {"overhead-ms": (moment - due[0]) / 1e6, "detection-ms": (taken - due[0]) / 1e6, "claim-ms": (told - taken) / 1e6 if told else None}
 
 
 def heal(peer, interval, partition, count, other=None):
