@@ -51,7 +51,7 @@ class Job:
 def _pair(name, peer, interval, run):
     scenario = scenarios.SCENARIOS[name]
     alone = name in ALONE and (interval < 1 or name == "silent")
-    return Job(name, (peer,), interval, run, alone, EXACT if alone else SHARED, 2.5 + 4 * interval + scenario.window(interval),
+    return Job(name, (peer,), interval, run, alone, EXACT if alone else SHARED, 1.7 + 4 * interval + scenario.window(interval),
                lambda: {peer: scenarios.run(scenario, peer, interval)})
 
 
