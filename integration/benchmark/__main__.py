@@ -124,12 +124,13 @@ def end(*_):
     """At once, from anywhere: children die, namespaces go, and nothing is written."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    for child in _children():
-        try:
-            os.kill(child, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    tidy()
+    for _ in range(2):  # the lanes go on meanwhile and may have begun something more
+        for child in _children():
+            try:
+                os.kill(child, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        tidy()
     os._exit(130)
 
 
@@ -153,7 +154,6 @@ def tidy():
 def main():
     chosen = arguments()
     os.environ.setdefault("VIPD_LAB_PREFIX", f"vipd{os.getpid()}")
-    chosen.results.mkdir(parents=True, exist_ok=True)
     series = Series(chosen.results / "runs.jsonl", machine.setting())
     if chosen.report:
         return publish(series, chosen.results)
@@ -166,6 +166,7 @@ def main():
         for job in missing:
             say(f"{job.scenario:<20} {interval(job.interval):>6}  run {job.run:<2} {', '.join(job.peers)}")
         return None
+    chosen.results.mkdir(parents=True, exist_ok=True)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, end)
     begun = time.monotonic()

@@ -102,7 +102,7 @@ class Vipd(Side):
         return result.stdout
 
     def handover(self):
-        return self.command("handover", ROUTER)
+        return self.command("handover", ROUTER, "--for", "10m")
 
     def upgrade(self):
         said = self.command("upgrade")

@@ -34,12 +34,15 @@ def _rows(head, rows):
 
 def _outages(table):
     names = [*SCENARIOS, "heal"]
-    lines = ["## Outage of a client that probes every millisecond", "", "Longest hole, ms: median (min–max); lost probes likewise. †: probes were answered by a backup, before it was master.", ""]
+    lines = ["## Outage of a client that probes every millisecond", "", "Longest hole, ms: median (min–max); lost probes likewise. †: probes were answered by a backup, before it was master. *moved in N*: in so many"
+             " rounds the other host was master meanwhile, where nothing had to move.", ""]
 
     def text(scenario, seconds, peer):
         lost = column(table, scenario, seconds, peer, "lost")
         hole = spread(column(table, scenario, seconds, peer, "outage-ms"))
         mark = " †" if any(column(table, scenario, seconds, peer, "served-by-backup")) else ""
+        moved = [value for value in column(table, scenario, seconds, peer, "moved") if value]
+        mark += f"; moved in {len(moved)}" if moved else ""
         return cell_text(table, scenario, seconds, peer, hole + (f"; lost {spread(lost)}" if lost else "") + mark)
     return lines + _rows(("scenario", "interval", *PEERS), [
         (TITLES[scenario], interval(seconds), *(text(scenario, seconds, peer) for peer in PEERS)) for scenario, seconds in rows_of(table, names)])
@@ -90,7 +93,8 @@ def _loads(table):
             return cell_text(table, scenario, seconds, peer, NOTHING)
         false = column(table, scenario, seconds, peer, "false-failovers")
         worst = [summary(parts[0])["median"], summary(parts[1])["median"], max(parts[2])]
-        return f"{' / '.join(f'{value:.3f}' for value in worst)}; {summary(parts[3])['median']:+.0f} ppm; {sum(false)} false in {len(false)}"
+        drift = f" {summary(parts[3])['median']:+,.0f} ppm;" if parts[3] else ""
+        return f"{' / '.join(f'{value:.3f}' for value in worst)};{drift} {sum(false)} false in {len(false)}"
     return lines + _rows(("load", "interval", *LOADED), [
         (f"{scenario[5:]} hogs" if scenario != "idle" else "idle", interval(seconds), *(text(scenario, seconds, peer) for peer in LOADED))
         for scenario, seconds in rows_of(table, names)])
