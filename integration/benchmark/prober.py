@@ -21,6 +21,7 @@ import sys
 import time
 
 PRIORITY = 70
+ASKING = bytes.fromhex("0210000000")  # the MACs that requests come from but for their last octet
 SO_TIMESTAMPNS = 35
 SO_RCVBUFFORCE = 33
 SO_ATTACH_FILTER = 26
@@ -64,9 +65,9 @@ class Prober:
             self.echo = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
             self.echo.setsockopt(SOL_RAW, 1, struct.pack("I", 0xFFFFFFFF))  # ICMP_FILTER: the answers are read from the link
             self.echo.setblocking(False)
-            mac = self.link.getsockname()[4]
-            self.request = b"\xff" * 6 + mac + struct.pack("!HHHBBH", 0x0806, 1, 0x0800, 6, 4, 1) + mac + bytes(4) + bytes(6) + self.address
-            self.mac = mac
+            # Each of 256 requests in turn comes from a MAC of its own, which the switch learns: an answer says which one it is to, however late.
+            head, tail = struct.pack("!HHHBBH", 0x0806, 1, 0x0800, 6, 4, 1), bytes(4) + bytes(6) + self.address
+            self.requests = [b"\xff" * 6 + mac + head + mac + tail for mac in (ASKING + bytes([number]) for number in range(256))]
         # One entry a probe: when it was sent, how late, when its echo came (0: never) and from where, and who answered the request.
         self.sent, self.late, self.echoed, self.echoes_of = (array.array("q") for _ in range(4))
         self.answers, self.adverts, self.announcements = [], [], []
@@ -86,7 +87,6 @@ class Prober:
                 if select.select([self.link], [], [], left / 1e9 if self.address else 0.05)[0]:
                     self.drain()
             elif self.address:
-                self.drain()  # first, so that an answer is never counted for the next probe
                 self.send(-left)
                 due += self.step
                 if left < -100 * self.step:  # a machine that stood still: no burst of all that was missed
@@ -118,7 +118,7 @@ class Prober:
         except OSError:
             pass  # no route, no carrier, or a full queue of the neighbour: the probe is lost, as a client's packet would be
         try:
-            self.link.send(self.request)
+            self.link.send(self.requests[number & 255])
         except OSError:
             pass
 
@@ -148,8 +148,11 @@ class Prober:
             sender, target = frame[28:32], frame[38:42]
             if sender == target:
                 self.announcements.append((stamp, socket.inet_ntoa(sender), frame[22:28].hex(":")))
-            elif self.address and sender == self.address and frame[:6] == self.mac and self.answers:
-                self.answers[-1] += (frame[22:28].hex(":"),)
+            elif self.address and sender == self.address and frame[:5] == ASKING:
+                last = len(self.answers) - 1
+                number = last - ((last - frame[5]) & 255)
+                if number >= 0:
+                    self.answers[number] += (frame[22:28].hex(":"),)
         elif kind == b"\x08\x00":
             head = 14 + (frame[14] & 15) * 4
             self.adverts.append((stamp, socket.inet_ntoa(frame[26:30]), frame[head + 1], frame[head + 2], frame[6:12].hex(":")))

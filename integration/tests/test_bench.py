@@ -14,12 +14,12 @@ import pytest
 from agent import ROOT
 from benchmark import bars, chart, report
 from benchmark.figures import drift, jitter, master_down, quantile, rounded, skew, summary
-from benchmark.observation import Observation
+from benchmark.observation import Observation, Watch
 from benchmark.peers import Unsupported
 from benchmark.scenarios import SCENARIOS, due_at, overhead
 from benchmark.series import Job, Series, newest, plan, read
 from benchmark.table import column, number, spread, table
-from lab import wait_until
+from lab import IPV4, wait_until
 from stalls import Stalls
 
 MS = 1_000_000
@@ -280,6 +280,33 @@ def test_the_chart_is_an_image_with_a_bar_for_each_figure():
 
 
 # For real.
+
+@pytest.mark.alone
+def test_the_prober_sees_a_hole_and_who_answers(make_lab):
+    """An address is taken off its host and put back, then a second host has it too. The bounds are what the commands took, and 100 ms for a machine that
+    stands still."""
+    lab = make_lab(hosts=("a", "b"))
+    address = IPV4.vip_prefix()
+    lab["a"].ip("address", "add", address, "dev", "eth0")
+    assert lab["client"].ping(IPV4.vip())
+    watch = Watch(lab["client"], IPV4.vip())
+    time.sleep(0.3)
+    times = [time.time_ns()]
+    for host, action in (("a", "del"), ("a", "add"), ("b", "add"), ("b", "del")):
+        lab[host].ip("address", action, address, "dev", "eth0")
+        times.append(time.time_ns())
+        time.sleep(0.4)
+        times.append(time.time_ns())
+    seen = watch.stop()
+    hole, least, most = seen.outage(until=times[4]), (times[2] - times[1]) / MS, (times[3] - times[0]) / MS
+    assert least - 100 < hole["outage-ms"] < most + 100 and hole["recovered"], (hole, least, most)
+    assert seen.outage(times[4])["lost"] == 0
+    assert seen.doubles(until=times[4])["doubled"] == 0 and seen.doubles(times[7])["doubled"] == 0
+    twice, least = seen.doubles(times[5], times[6]), (times[6] - times[5]) / MS
+    assert least - 100 < twice["overlap-ms"] <= least + 5, (twice, least)
+    assert seen.last_answer_of(lab["b"].mac) < times[7] and seen.last_answer_of(lab["a"].mac) > times[7]
+    assert seen.echoes_from(lab["a"].mac, times[7], None) > 200
+
 
 PREFIX = f"{os.environ.get('VIPD_LAB_PREFIX', f'vipd{os.getpid()}')}-bench{os.getpid()}"
 
