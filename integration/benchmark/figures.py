@@ -34,7 +34,14 @@ def jitter(stamps, interval):
 
 def drift(stamps, interval):
     """By how much the period is longer than `interval`, in millionths. Being late once and on time again is no drift, and neither is a missed one: the
-    phase against a clock that ticks every `interval` is what counts, its median in the last tenth beside that in the first."""
+    phase against a clock that ticks every `interval` is what counts, its median in the last tenth beside that in the first. A master that was silent for more
+    than three intervals begins anew, so the longest stretch without that is taken."""
+    stretches = [[]]
+    for earlier, later in zip(stamps[:1] + stamps, stamps):
+        if later - earlier > 3 * interval:
+            stretches.append([])
+        stretches[-1].append(later)
+    stamps = max(stretches, key=len)
     if len(stamps) < 20:
         return None
     phase, phases = 0.0, [0.0]

@@ -158,7 +158,7 @@ def markdown(table, setting, records):
     lines = ["# Measured beside keepalived and FRR", "",
              f"vipd {setting.get('vipd', '?').removeprefix('vipd ')}, keepalived {setting['keepalived']}, FRR {setting['frr']} on {setting['cpus']} CPUs"
              f" ({setting['processor']}), {setting['memory-gib']} GiB, Linux {setting['kernel']}, {setting['system']}. {span}", "",
-             "Made by `sudo integration/bench --full`; the rounds are in `runs.jsonl`. What each figure is and how to read it: CONTRIBUTING.md, \"Benchmark\".",
+             "Made by `sudo integration/bench` (`--full` makes all of it); the rounds are in `runs.jsonl`. What each figure is and how to read it: CONTRIBUTING.md, \"Benchmark\".",
              "", "![outages](outage.svg)", "", "## Bars", ""]
     lines += _rows(("bar", "verdict", "vipd", "keepalived"), [
         (bar.text, bar.verdict, bar.ours, bar.theirs) for bar in bars.judge(table)])

@@ -168,7 +168,7 @@ class Series:
             except Unsupported as reason:
                 outcome = {peer: {"unsupported": str(reason)} for peer in job.peers}
                 break
-            except (AssertionError, RuntimeError, OSError, ValueError) as error:
+            except Exception as error:  # whatever one round meets must not end the hours of the others
                 failures += 1
                 if failures >= FAILURES:
                     outcome = {peer: {"failed": shortened(f"{type(error).__name__}: {error}")} for peer in job.peers}

@@ -45,17 +45,19 @@ def test_the_arithmetic_of_the_rfc():
 
 
 def test_late_adverts_are_jitter_and_no_drift():
-    """Due at start + n × interval: one that was 5 ms late, and three that were missed, change nothing for those that follow."""
+    """Due at start + n × interval: one that was 5 ms late, and two that were missed, change nothing for those that follow."""
     choices = random.Random(1)
-    stamps = [number * 0.01 + choices.random() * 0.0001 + (0.004 if number % 50 == 25 else 0) for number in range(2000) if number not in (700, 701, 702)]
+    stamps = [number * 0.01 + choices.random() * 0.0001 + (0.004 if number % 50 == 25 else 0) for number in range(2000) if number not in (700, 701)]
     assert abs(drift(stamps, 0.01)) < 5
     found = jitter(stamps, 0.01)
-    assert found["p50"] < 0.1 and 3.8 < found["p99"] < 4.2 and 29 < found["max"] < 31
+    assert found["p50"] < 0.1 and 3.8 < found["p99"] < 4.2 and 19 < found["max"] < 21
 
 
 def test_a_period_that_is_too_long_is_drift():
     """Due at the last one + interval: what each is late adds up. Two percent is more than half an interval within the first second."""
     assert drift([number * 0.0102 for number in range(2000)], 0.01) == pytest.approx(20_000 / 1.02, rel=0.01)
+    pause = [number * 0.01 for number in range(100)] + [1.0547 + number * 0.01 for number in range(300)]
+    assert abs(drift(pause, 0.01)) < 1, "after a pause a master begins anew"
     assert drift([1, 2, 3], 1) is None and jitter([1.0], 1) is None
 
 
