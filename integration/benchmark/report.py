@@ -81,6 +81,14 @@ def _doubles(table):
         (TITLES[scenario], interval(seconds), *(text(scenario, seconds, peer) for peer in PEERS)) for scenario, seconds in rows_of(table, names)])
 
 
+def _steady(table):
+    rows = [key for key in rows_of(table, [*SCENARIOS]) if any(column(table, *key, peer, "advert-late-ms") for peer in PEERS)]
+    lines = ["## Adverts while nothing has to move", "", "What the longest gap between two of the master's adverts exceeded the interval by, ms: median (min–max).", ""]
+    return lines + _rows(("scenario", "interval", *PEERS), [
+        (TITLES[scenario], interval(seconds), *(cell_text(table, scenario, seconds, peer, spread(column(table, scenario, seconds, peer, "advert-late-ms")))
+                                                for peer in PEERS)) for scenario, seconds in rows])
+
+
 def _loads(table):
     names = sorted({key[0] for key in table if key[0] == "idle" or key[0].startswith("hogs-")}, key=lambda name: (name != "idle", len(name), name))
     lines = ["## Adverts under load", "",
@@ -162,7 +170,7 @@ def markdown(table, setting, records):
              "", "![outages](outage.svg)", "", "## Bars", ""]
     lines += _rows(("bar", "verdict", "vipd", "keepalived"), [
         (bar.text, bar.verdict, bar.ours, bar.theirs) for bar in bars.judge(table)])
-    for section in (_outages, _overheads, _doubles, _loads, _costs, _crowds, _heals, _quality):
+    for section in (_outages, _overheads, _doubles, _steady, _loads, _costs, _crowds, _heals, _quality):
         lines += section(table)
     return "\n".join(lines).rstrip() + "\n"
 
