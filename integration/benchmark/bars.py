@@ -77,7 +77,8 @@ def _silent(table):
     for seconds in SCENARIOS["silent"].intervals:
         ours, theirs = (column(table, "silent", seconds, peer, "overhead-ms") for peer in ("vipd", "keepalived"))
         shown = _told(ours, "ms"), _told(theirs, "ms")
-        found.append(Bar(f"silent host, {interval(seconds)}: median ≤ 1 ms over the RFC's time", _verdict(ours, ROUNDS, lambda ours: summary(ours)["median"] <= 1), *shown))
+        found.append(Bar(f"silent host, {interval(seconds)}: median ≤ 1 ms over the RFC's time",
+                         _verdict(ours, ROUNDS, lambda ours: summary(ours)["median"] <= 1), *shown))
         found.append(Bar(f"silent host, {interval(seconds)}: not slower than keepalived (medians)", _no_slower(ours, theirs, ROUNDS), *shown))
     return found
 

@@ -1,7 +1,6 @@
 """How steadily adverts leave, idle and on a machine that is busy: each peer's pair in a lab of its own, all at the same time, so that the same
 hogs and the same hiccups of the machine meet all of them. A *false failover* is a backup that advertises although its master lives."""
 
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -35,7 +34,7 @@ class Hogs:
 
 
 def hogs_of(per_core):
-    return per_core * (os.cpu_count() or multiprocessing.cpu_count())
+    return per_core * os.cpu_count()
 
 
 def run(peers, interval, hogs, seconds):

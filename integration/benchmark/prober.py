@@ -108,7 +108,7 @@ class Prober:
         total = sum(struct.unpack("!8H", body))
         total = (total & 0xFFFF) + (total >> 16)
         total = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
-        self.sent.append(time.time_ns())
+        self.sent.append(0)
         self.late.append(late)
         self.echoed.append(0)
         self.echoes_of.append(0)
@@ -117,6 +117,8 @@ class Prober:
             self.echo.sendto(body[:2] + struct.pack("!H", total) + body[4:], self.target)
         except OSError:
             pass  # no route, no carrier, or a full queue of the neighbour: the probe is lost, as a client's packet would be
+        # Afterwards: a machine that stands still in between must not make the answer look late.
+        self.sent[number] = time.time_ns()
         try:
             self.link.send(self.requests[number & 255])
         except OSError:

@@ -34,8 +34,9 @@ def _rows(head, rows):
 
 def _outages(table):
     names = [*SCENARIOS, "heal"]
-    lines = ["## Outage of a client that probes every millisecond", "", "Longest hole, ms: median (min–max); lost probes likewise. †: probes were answered by a backup, before it was master. *moved in N*: in so many"
-             " rounds the other host was master meanwhile, where nothing had to move.", ""]
+    lines = ["## Outage of a client that probes every millisecond", "",
+             "Longest hole, ms: median (min–max); lost probes likewise. †: probes were answered by a backup, before it was master. *moved in N*: in so"
+             " many rounds the other host was master meanwhile, where nothing had to move.", ""]
 
     def text(scenario, seconds, peer):
         lost = column(table, scenario, seconds, peer, "lost")
@@ -83,7 +84,8 @@ def _doubles(table):
 
 def _steady(table):
     rows = [key for key in rows_of(table, [*SCENARIOS]) if any(column(table, *key, peer, "advert-late-ms") for peer in PEERS)]
-    lines = ["## Adverts while nothing has to move", "", "What the longest gap between two of the master's adverts exceeded the interval by, ms: median (min–max).", ""]
+    lines = ["## Adverts while nothing has to move", "",
+             "What the longest gap between two of the master's adverts exceeded the interval by, ms: median (min–max).", ""]
     return lines + _rows(("scenario", "interval", *PEERS), [
         (TITLES[scenario], interval(seconds), *(cell_text(table, scenario, seconds, peer, spread(column(table, scenario, seconds, peer, "advert-late-ms")))
                                                 for peer in PEERS)) for scenario, seconds in rows])
@@ -166,8 +168,8 @@ def markdown(table, setting, records):
     lines = ["# Measured beside keepalived and FRR", "",
              f"vipd {setting.get('vipd', '?').removeprefix('vipd ')}, keepalived {setting['keepalived']}, FRR {setting['frr']} on {setting['cpus']} CPUs"
              f" ({setting['processor']}), {setting['memory-gib']} GiB, Linux {setting['kernel']}, {setting['system']}. {span}", "",
-             "Made by `sudo integration/bench` (`--full` makes all of it); the rounds are in `runs.jsonl`. What each figure is and how to read it: CONTRIBUTING.md, \"Benchmark\".",
-             "", "![outages](outage.svg)", "", "## Bars", ""]
+             "Made by `sudo integration/bench` (`--full` makes all of it); the rounds are in `runs.jsonl`. What each figure is and how to read it:"
+             " CONTRIBUTING.md, \"Benchmark\".", "", "![outages](outage.svg)", "", "## Bars", ""]
     lines += _rows(("bar", "verdict", "vipd", "keepalived"), [
         (bar.text, bar.verdict, bar.ours, bar.theirs) for bar in bars.judge(table)])
     for section in (_outages, _overheads, _doubles, _steady, _loads, _costs, _crowds, _heals, _quality):

@@ -4,23 +4,30 @@ import json
 import os
 import random
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as tree
 
 import pytest
+from scapy.layers.inet import ICMP, IP
+from scapy.layers.inet6 import ICMPv6ND_NA, IPv6
+from scapy.layers.l2 import ARP, Ether
 
 from agent import ROOT
 from benchmark import bars, chart, report
 from benchmark.figures import drift, jitter, master_down, quantile, rounded, skew, summary
 from benchmark.observation import Observation, Watch
 from benchmark.peers import Unsupported
+from benchmark.prober import Prober
 from benchmark.scenarios import SCENARIOS, due_at, overhead
 from benchmark.series import Job, Series, newest, plan, read
 from benchmark.table import column, number, spread, table
-from lab import IPV4, wait_until
-from stalls import Stalls
+from cases import in_attempts
+from lab import IPV4, IPV6, wait_until
+from wire import build_advert
 
 MS = 1_000_000
 SETTING = {"id": "one", "vipd": "vipd 0.1.0", "keepalived": "2.2.7", "frr": "8.4.4", "cpus": 2, "processor": "any", "memory-gib": 4, "kernel": "6.1",
@@ -127,6 +134,41 @@ def test_a_resignation_leaves_the_skew_time():
     assert overhead(whole, 4 * MS, due, 13 * MS) == {}, "a planned move that lost nothing exceeds nothing"
 
 
+def prober(probes):
+    """One that has sent so many, and no sockets."""
+    made = object.__new__(Prober)
+    made.address = socket.inet_aton(IPV4.vip())
+    made.answers, made.adverts, made.announcements = [()] * probes, [], []
+    made.echoed, made.echoes_of = [0] * probes, [0] * probes
+    return made
+
+
+def test_the_prober_reads_frames_and_gives_a_late_answer_to_its_request():
+    ours = prober(600)
+    asked = "02:10:00:00:00:03"  # number 515 last, and 3 and 259 before
+    ours.note(bytes(Ether(dst=asked) / ARP(op=2, hwsrc="02:00:00:00:00:02", psrc=IPV4.vip(), hwdst=asked, pdst="0.0.0.0")), 7)
+    ours.note(bytes(Ether(dst=asked) / ARP(op=2, hwsrc="02:00:00:00:00:03", psrc=IPV4.vip(), hwdst=asked, pdst="0.0.0.0")), 8)
+    ours.note(bytes(Ether(dst=asked) / ARP(op=2, hwsrc="02:00:00:00:00:03", psrc="192.0.2.99", hwdst=asked, pdst="0.0.0.0")), 9)
+    assert {number: found for number, found in enumerate(ours.answers) if found} == {515: ("02:00:00:00:00:02", "02:00:00:00:00:03")}
+    ours.note(bytes(Ether(src="02:00:00:00:00:02") / IP(src=IPV4.vip()) / ICMP(type=0) / struct.pack("!Q", 42)), 10)
+    ours.note(bytes(Ether(src="02:00:00:00:00:02") / IP(src=IPV4.vip()) / ICMP(type=0) / struct.pack("!Q", 4200)), 11)
+    assert [number for number, stamp in enumerate(ours.echoed) if stamp] == [42] and ours.echoes_of[42] == 0x020000000002
+
+
+@pytest.mark.parametrize("family", [IPV4, IPV6], ids=str)
+def test_the_prober_reads_adverts_and_announcements(family):
+    ours, mac = prober(1), "02:00:00:00:00:02"
+    source = "fe80::ff:fe00:2" if family.ipv6 else "192.0.2.2"
+    message = build_advert(source, family.group(), 51, 150, [family.vip()])
+    if family.ipv6:
+        ours.note(bytes(Ether(src=mac) / IPv6(src=source, dst=family.group(), nh=112, hlim=255) / message), 5)
+        ours.note(bytes(Ether(src=mac, dst="33:33:00:00:00:01") / IPv6(src=source, dst="ff02::1", hlim=255) / ICMPv6ND_NA(S=0, O=1, tgt=family.vip())), 6)
+    else:
+        ours.note(bytes(Ether(src=mac) / IP(src=source, dst=family.group(), proto=112, ttl=255) / message), 5)
+        ours.note(bytes(Ether(src=mac) / ARP(op=1, hwsrc=mac, psrc=family.vip(), pdst=family.vip())), 6)
+    assert ours.adverts == [(5, source, 51, 150, mac)] and ours.announcements == [(6, family.vip(), mac)]
+
+
 # The series.
 
 def job(name="silent", peer="vipd", run=1, execute=None, limit=10.0):
@@ -217,7 +259,8 @@ def records(**values):
     for peer, figure in values.items():
         for run in range(1, 11):
             head = {"peer": peer, "interval": 0.1, "run": run, "clean": True, "dirty-repeated": 0, "failures": 0, "setting": "one", "at": 1000 + run}
-            found.append({**head, "scenario": "silent", "values": {"lost": 300, "outage-ms": 300.0 + run, "overhead-ms": figure, "doubled": 0, "overlap-ms": 0}})
+            values = {"lost": 300, "outage-ms": 300.0 + run, "overhead-ms": figure, "doubled": 0, "overlap-ms": 0}
+            found.append({**head, "scenario": "silent", "values": values})
             found.append({**head, "scenario": "stop", "values": {"lost": int(figure), "outage-ms": figure, "doubled": 0, "overlap-ms": 3}})
     return found
 
@@ -290,24 +333,27 @@ def test_the_prober_sees_a_hole_and_who_answers(make_lab):
     lab = make_lab(hosts=("a", "b"))
     address = IPV4.vip_prefix()
     lab["a"].ip("address", "add", address, "dev", "eth0")
-    assert lab["client"].ping(IPV4.vip())
-    watch = Watch(lab["client"], IPV4.vip())
-    time.sleep(0.3)
-    times = [time.time_ns()]
-    for host, action in (("a", "del"), ("a", "add"), ("b", "add"), ("b", "del")):
-        lab[host].ip("address", action, address, "dev", "eth0")
-        times.append(time.time_ns())
-        time.sleep(0.4)
-        times.append(time.time_ns())
-    seen = watch.stop()
-    hole, least, most = seen.outage(until=times[4]), (times[2] - times[1]) / MS, (times[3] - times[0]) / MS
-    assert least - 100 < hole["outage-ms"] < most + 100 and hole["recovered"], (hole, least, most)
-    assert seen.outage(times[4])["lost"] == 0
-    assert seen.doubles(until=times[4])["doubled"] == 0 and seen.doubles(times[7])["doubled"] == 0
-    twice, least = seen.doubles(times[5], times[6]), (times[6] - times[5]) / MS
-    assert least - 100 < twice["overlap-ms"] <= least + 5, (twice, least)
-    assert seen.last_answer_of(lab["b"].mac) < times[7] and seen.last_answer_of(lab["a"].mac) > times[7]
-    assert seen.echoes_from(lab["a"].mac, times[7], None) > 200
+
+    def attempt():
+        assert lab["client"].ping(IPV4.vip())
+        watch = Watch(lab["client"], IPV4.vip())
+        time.sleep(0.3)
+        times = [time.time_ns()]
+        for host, action in (("a", "del"), ("a", "add"), ("b", "add"), ("b", "del")):
+            lab[host].ip("address", action, address, "dev", "eth0")
+            times.append(time.time_ns())
+            time.sleep(0.4)
+            times.append(time.time_ns())
+        seen = watch.stop()
+        hole, least, most = seen.outage(until=times[4]), (times[2] - times[1]) / MS, (times[3] - times[0]) / MS
+        assert least - 100 < hole["outage-ms"] < most + 100 and hole["recovered"], (hole, least, most)
+        assert seen.outage(times[4])["lost"] == 0
+        assert seen.doubles(until=times[4])["doubled"] == 0 and seen.doubles(times[7])["doubled"] == 0
+        twice, least = seen.doubles(times[5], times[6]), (times[6] - times[5]) / MS
+        assert least - 100 < twice["overlap-ms"] <= least + 5, (twice, least)
+        assert seen.last_answer_of(lab["b"].mac) < times[7] < seen.last_answer_of(lab["a"].mac)
+        assert seen.echoes_from(lab["a"].mac, times[7], None) > 200
+    in_attempts(attempt)
 
 
 PREFIX = f"{os.environ.get('VIPD_LAB_PREFIX', f'vipd{os.getpid()}')}-bench{os.getpid()}"
@@ -361,10 +407,3 @@ def test_the_command_line_says_what_it_does_not_know(tmp_path):
         process = bench(tmp_path, *words)
         said, _ = process.communicate(timeout=30)
         assert process.returncode == 2 and text in said, said
-
-
-def test_the_monitor_is_there():
-    """What marks rounds dirty must not always say 0."""
-    with Stalls() as stalls:
-        time.sleep(0.1)
-    assert 0 < stalls.worst
