@@ -114,8 +114,7 @@ def _crowds(table):
     found.append(Bar("1,020 routers: engine ≤ 16 MiB resident", _verdict(sizes, 2 * COSTS, lambda sizes: max(sizes) <= 16),
                      _told(sizes, "MiB"), _told(other, "MiB")))
     for name, text, limit in (("routers-1020", "1,020 routers taken over: last ≤ 100 ms after the first (median)", 100),
-                              ("addresses-1000", "1,000 IPv4 addresses of one router: ≤ 30 ms (median)", 30),
-                              ("addresses-1000-split", "1,000 IPv4 addresses of four routers: ≤ 30 ms (median; where one router cannot have them)", 30)):
+                              ("addresses-1000", "1,000 IPv4 addresses of one router: ≤ 30 ms (median)", 30)):
         ours, theirs = (column(table, name, 0.1, peer, "spread-ms") for peer in ("vipd", "keepalived"))
         found.append(Bar(text, _verdict(ours, ROUNDS, lambda ours, limit=limit: summary(ours)["median"] <= limit),
                          _told(ours, "ms") if ours else _unsupported(table, name, 0.1) or NOTHING, _told(theirs, "ms")))
