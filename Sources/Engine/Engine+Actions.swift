@@ -36,6 +36,7 @@ extension Engine {
             reporter.send(.gateCancelled(id, sequence: sequence))
         case .transition(let transition):
             records[id]?.note(transition)
+            if transition.from == .resigning || transition.to == .resigning { listenToAnnouncements() }
             // The snapshot first: whoever acts on the transition finds the new state in the mirror.
             if let snapshot = snapshot(of: id) { reporter.send(.snapshot(snapshot)) }
             reporter.send(.transition(id, transition))

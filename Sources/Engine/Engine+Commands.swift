@@ -43,8 +43,8 @@ extension Engine {
         case .disable(let id, let disabled):
             node.setDisabled(id, disabled, at: now, appendingTo: &actions)
             reporter.markDirty(id)
-        case .handOver(let id):
-            node.handOver(id, at: now, appendingTo: &actions)
+        case .handOver(let id, let patience):
+            node.handOver(id, patience: patience, at: now, appendingTo: &actions)
         case .hold(let id, let held):
             node.setHeld(id, held, at: now, appendingTo: &actions)
             reporter.markDirty(id)
@@ -280,6 +280,7 @@ extension Engine {
             wanted.insert(SocketTag(family: record.configuration.family, interfaceIndex: link.index))
         }
         closePorts { !wanted.contains($0) }
+        closeTaps(exceptOn: Set(wanted.lazy.map(\.interfaceIndex)))
         leaveUnwantedGroups()
     }
 

@@ -345,7 +345,7 @@ package final class Engine {
     private func closePorts(index: UInt32) {
         closePorts { $0.interfaceIndex == index }
         ports.closeFrames(index: index)
-        closeTap(index: index)
+        closeTaps(exceptOn: Set(taps.lazy.map(\.index).filter { $0 != index }))
     }
 
     // MARK: - Snapshots

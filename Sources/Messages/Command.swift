@@ -56,7 +56,8 @@ package enum Command: Hashable, Sendable {
     /// Give the router up and stay out, or take part again.
     case disable(RouterID, Bool)
     /// Let another host be master; `Report.handover` tells what came of it.
-    case handOver(RouterID)
+    /// Its claim gate may need `patience`.
+    case handOver(RouterID, patience: Duration)
     /// Hold the router back from preemption, or no longer. Forgotten with the engine.
     case hold(RouterID, Bool)
     /// Resign everything, release everything, report `stopped` and exit.
