@@ -51,7 +51,7 @@ extension Engine {
     // MARK: - Adverts
 
     private func sendAdvert(_ priority: UInt8, for id: RouterID) {
-        guard let router = node.router(id), let record = records[id], let source = router.standing.localAddress,
+        guard let sender = sender(of: id), let record = records[id],
             let link = table.link(named: record.configuration.interface),
             let port = ports.advertPort(
                 SocketTag(family: record.configuration.family, interfaceIndex: link.index))
@@ -59,11 +59,12 @@ extension Engine {
             node.count(.advertSendErrors, for: id)
             return
         }
-        let configuration = router.configuration
+        let configuration = record.configuration
+        let source = sender.address
         var advert = OutgoingAdvertisement(
             version: configuration.version, vrid: configuration.vrid, priority: priority,
             interval: configuration.advertisementInterval, addresses: record.advertised,
-            checksumForm: router.checksumForm, password: configuration.version == .v2 ? configuration.password : nil)
+            checksumForm: sender.checksumForm, password: configuration.version == .v2 ? configuration.password : nil)
         send(advert, of: id, configuration, from: source, through: port)
         guard configuration.alsoVersion2 else { return }
         advert.version = .v2
@@ -71,6 +72,13 @@ extension Engine {
         advert.checksumForm = .message
         advert.password = configuration.password
         send(advert, of: id, configuration, from: source, through: port)
+    }
+
+    /// Where adverts come from and how they look now. A copy of the router is not held while its counters move: they would be copied
+    /// for each advert.
+    private func sender(of id: RouterID) -> (address: IPAddress, checksumForm: ChecksumForm)? {
+        guard let router = node.router(id), let address = router.standing.localAddress else { return nil }
+        return (address, router.checksumForm)
     }
 
     /// To the group, or to each peer and to nobody else.
@@ -96,7 +104,7 @@ extension Engine {
         do throws(SystemError) {
             try port.socket.send(payload, from: source, to: destination)
             node.count(.advertsSent, for: id)
-            records[id]?.lastAdvertSent = Clock.boottime()
+            noteAdvert(of: id)
             if advertised.last != id { advertised.append(id) }
         } catch {
             // Tried again with the next advert (checklist V3-TX-05); told at most once in 10 s, whatever other peers hear.
@@ -117,9 +125,13 @@ extension Engine {
         }
         if let old = record.claimedOn, old != link.index { remove(record.configuration.addresses, index: old, for: id) }
         records[id]?.claimedOn = link.index
+        let lease = lease(for: record.configuration)
+        var leased: [(address: InterfaceAddress, since: Int64)] = []
         for address in addresses {
+            let since = Clock.boottime()
             do throws(KernelError) {
-                try requests.add(address, index: link.index)
+                try requests.add(address, index: link.index, lifetime: lease)
+                if lease != nil { leased.append((address, since)) }
             } catch {
                 // The owner's addresses are its own and were there before us (RFC 9568 §1.7).
                 if error.code == EEXIST, record.configuration.isOwner { continue }
@@ -129,6 +141,7 @@ extension Engine {
                 return
             }
         }
+        leases.hold(leased, index: link.index, of: id, record.mark, record.configuration)
         node.claimed(id, failure: nil, at: now, appendingTo: &actions)
     }
 
@@ -146,6 +159,7 @@ extension Engine {
     }
 
     private func remove(_ addresses: [InterfaceAddress], index: UInt32, for id: RouterID) {
+        leases.forget(addresses, index: index)
         for address in addresses {
             do throws(KernelError) {
                 try requests.remove(address, index: index)

@@ -23,6 +23,8 @@ struct RouterRecord {
     /// off is there and nowhere else.
     var claimedOn: UInt32?
     var lastAdvertSent: Int64 = 0
+    /// The same for the thread that renews leases.
+    let mark = LeaseMark()
     /// When an advert could not be sent and that was told.
     var sendErrorTold: Int64?
 
@@ -90,6 +92,7 @@ package final class Engine {
     var ports = Ports()
     var reporter: Reporter
     let requests: NetlinkRequests
+    let leases: LeaseKeeper
     var advertised: [RouterID] = []
     /// Removals that the kernel refused; tried again with each snapshot.
     var refusedRemovals: [(address: InterfaceAddress, index: UInt32)] = []
@@ -145,6 +148,7 @@ package final class Engine {
         } catch {
             throw .kernel(error)
         }
+        leases = try LeaseKeeper()
         reporter.send(.hello(version: messagesVersion))
         resynchronise()
     }
@@ -178,8 +182,10 @@ package final class Engine {
         lastTurn = Clock.monotonic()
     }
 
-    /// Reports something that went wrong before the engine began and that it can live with.
-    package func warn(_ error: SystemError) { tell(error, for: nil) }
+    /// Reports that memory could not be locked for this errno, or only what is mapped at the start.
+    package func tellMemoryNotLocked(_ code: Int32, isPartly: Bool) {
+        reporter.send(.notice(.memoryNotLocked(code, isPartly: isPartly)))
+    }
 
     private var nextWake: Int64 {
         var wake = min(nextSnapshot, nextSlice)
@@ -240,6 +246,7 @@ package final class Engine {
                 applyInterfaceChanges()
             }
             retryRemovals()
+            tellLeaseFailures()
             reportStrays()
             reporter.markDirty(node.routerIDs)
         }
@@ -362,6 +369,7 @@ package final class Engine {
     /// Closes everything that was opened on an interface that is gone.
     private func closePorts(index: UInt32) {
         closePorts { $0.interfaceIndex == index }
+        leases.forget(index: index)
         ports.closeFrames(index: index)
     }
 
@@ -387,6 +395,7 @@ package final class Engine {
         snapshot.lastAdvertSent = record.lastAdvertSent
         if let link = table.link(named: record.configuration.interface) {
             snapshot.held = record.configuration.addresses.filter { table.isPresent($0, on: link.index) }
+            snapshot.leaseExpires = leases.expiry(of: record.configuration.addresses, index: link.index)
         }
         snapshot.lastTransition = router.lastTransition
         snapshot.counters = router.counters

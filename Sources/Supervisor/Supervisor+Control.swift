@@ -113,6 +113,7 @@ extension Supervisor {
             verdicts?.judged(changed: true)
         }
         mirrorConfiguration()
+        if old.configuration.engine != configuration.engine { scheduleEngine() }
         let summary = plan.summary
         log.write(
             .notice, "reloaded",
