@@ -118,47 +118,15 @@ extension Engine {
 
     // MARK: - Addresses
 
-    private func claim(_ addresses: [InterfaceAddress], for id: RouterID) {
-        guard let record = records[id], let link = table.link(named: record.configuration.interface) else {
-            if let first = addresses.first { claimFailed(first, ENODEV, for: id) }
-            return
-        }
-        if let old = record.claimedOn, old != link.index { remove(record.configuration.addresses, index: old, for: id) }
-        records[id]?.claimedOn = link.index
-        let lease = lease(for: record.configuration)
-        var leased: [(address: InterfaceAddress, since: Int64)] = []
-        for address in addresses {
-            let since = Clock.boottime()
-            do throws(KernelError) {
-                try requests.add(address, index: link.index, lifetime: lease)
-                if lease != nil { leased.append((address, since)) }
-            } catch {
-                // The owner's addresses are its own and were there before us (RFC 9568 §1.7).
-                if error.code == EEXIST, record.configuration.isOwner { continue }
-                node.count(.addressAddErrors, for: id)
-                tell(error, for: id)
-                claimFailed(address, error.code, for: id)
-                return
-            }
-        }
-        leases.hold(leased, index: link.index, of: id, record.mark, record.configuration)
-        node.claimed(id, failure: nil, at: now, appendingTo: &actions)
-    }
-
-    private func claimFailed(_ address: InterfaceAddress, _ code: Int32, for id: RouterID) {
-        let failure = ClaimFailure(address: address, code: code)
-        node.claimed(id, failure: failure, at: now, appendingTo: &actions)
-    }
-
     private func release(_ addresses: [InterfaceAddress], for id: RouterID) {
         guard let record = records[id],
             let index = record.claimedOn ?? table.link(named: record.configuration.interface)?.index
         else { return }
-        remove(addresses, index: index, for: id)
+        remove(dropFromClaim(addresses, index: index, of: id), index: index, for: id)
         reporter.markDirty(id)
     }
 
-    private func remove(_ addresses: [InterfaceAddress], index: UInt32, for id: RouterID) {
+    func remove(_ addresses: [InterfaceAddress], index: UInt32, for id: RouterID) {
         leases.forget(addresses, index: index)
         for address in addresses {
             do throws(KernelError) {

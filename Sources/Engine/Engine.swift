@@ -93,6 +93,8 @@ package final class Engine {
     var reporter: Reporter
     let requests: NetlinkRequests
     let leases: LeaseKeeper
+    /// Claims that are under way, each of another router, the oldest first.
+    var claims: [Claim] = []
     var advertised: [RouterID] = []
     /// Removals that the kernel refused; tried again with each snapshot.
     var refusedRemovals: [(address: InterfaceAddress, index: UInt32)] = []
@@ -188,6 +190,7 @@ package final class Engine {
     }
 
     private var nextWake: Int64 {
+        guard claims.isEmpty else { return 0 }
         var wake = min(nextSnapshot, nextSlice)
         if !advertised.isEmpty || node.hasHeard { wake = min(wake, nextBeat) }
         guard isCommitted, let deadline = node.deadline else { return wake }
@@ -222,6 +225,7 @@ package final class Engine {
         if kernelEvents { readKernelEvents() }
         if commands { readCommands() }
         if isCommitted { serveTimers() }
+        continueClaims()
         forgetRemoved()
         report()
     }

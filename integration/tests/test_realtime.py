@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from agent import Agent, ROOT
-from cases import database, start_pair
-from lab import IPV4, wait_until
+from cases import database, gaps, in_attempts, start_pair
+from lab import IPV4, IPV6, wait_until
+from stalls import Stalls
+from wire import Capture, wait_for_advert
 
 # Not every machine lets root's processes be real-time: their control group may have no time for that.
 may_be_real_time = pytest.mark.skipif(
@@ -156,6 +158,61 @@ def test_the_loop_allocates_nothing_per_advert(make_lab, family, counter, measur
         assert per_advert < 0.1, lines
         assert slow < 5 * 200, lines
     measured(f"allocations of the engine's loop in 5 s, {family}", lines)
+
+
+def faults(pid):
+    """(minor, major) page faults of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return int(fields[7]), int(fields[9])
+
+
+def test_what_a_takeover_needs_is_in_memory_before_it(make_lab):
+    """A backup that has done nothing but listen becomes master without waiting for its own code; without the touching at the start it
+    is a dozen pages, which a busy disk may have to bring."""
+    lab = make_lab(hosts=("a", "b"))
+    _, b = start_pair(lab, IPV4, advertisement_interval="100ms")
+    time.sleep(2)
+    engine = b.engine_pid
+    before = faults(engine)
+    time.sleep(3)
+    quiet = faults(engine)
+    assert quiet[0] - before[0] <= 2 and quiet[1] == before[1], (before, quiet)
+    lab.cut("a")
+    b.wait_state("master")
+    after = faults(engine)
+    assert after[0] - quiet[0] <= 6 and after[1] == quiet[1], (quiet, after)
+
+
+@pytest.mark.alone
+def test_a_thousand_addresses_delay_no_advert_of_others(make_lab, measured):
+    """Twelve virtual routers with 84 IPv6 addresses each are taken over; another one advertises every 10 ms all the while."""
+    def attempt():
+        lab = make_lab(hosts=("a",))
+        routers = {"fast": database(IPV4, advertisement_interval="10ms")}
+        a = Agent(lab["a"], routers).start()
+        a.wait_state("master", name="fast")
+        capture = Capture(lab["client"], expression="ip proto 112")
+        wait_for_advert(capture, vrid=51)
+        for number in range(1, 13):
+            routers[f"large{number}"] = database(IPV6, vrid=number, advertisement_interval="100ms", link_local=False,
+                                                 addresses=[f"2001:db8:{number}::{host:x}/128" for host in range(1, 85)])
+        a.write(routers)
+        with Stalls(realtime=False) as stalls:
+            a.reload()
+            for number in range(1, 13):
+                a.wait_state("master", name=f"large{number}")
+            time.sleep(0.2)
+        capture.stop()
+        worst = max(gaps(capture.adverts(vrid=51)))
+        held = sum(address.startswith("2001:db8:") for address in lab["a"].addresses())
+        assert held >= 1000
+        a.stop()
+        assert not any(address.startswith("2001:db8:1:") for address in lab["a"].addresses())
+        assert worst < 0.010 + 0.005 + stalls.worst, f"{worst * 1000:.1f} ms between two adverts, stall {stalls.worst * 1000:.1f} ms"
+        return worst, stalls.worst
+    worst, stall = in_attempts(attempt)
+    measured("1,000 IPv6 addresses claimed beside adverts every 10 ms",
+             [f"longest gap between two adverts {worst * 1000:.1f} ms, longest stall of the machine {stall * 1000:.1f} ms"])
 
 
 def allocations(folder, agent):
