@@ -135,8 +135,9 @@ void vipd_reserve_heap(void) {
     free((void *)heap);
 }
 
-// Where the program's own code ends; behind it are tables for unwinding, which it never needs. Defined by the linker.
-extern char etext;
+// The linker puts our modules first, this one at the beginning; they are not longer than this together. Behind them is all of Swift's
+// library, of which what is used at all is used from the start.
+enum { OWN_CODE = 1 << 20 };
 
 static int is_used(const char *name) {
     // The program itself has no name here. What is used of the C library is used by everybody, all the time.
@@ -158,7 +159,8 @@ static int touch_object(struct dl_phdr_info *object, size_t size, void *unused) 
         if (part->p_type != PT_LOAD || !(part->p_flags & (PF_X | PF_W))) continue;
         uintptr_t begin = (object->dlpi_addr + part->p_vaddr) & ~(uintptr_t)(page - 1);
         uintptr_t end = (object->dlpi_addr + part->p_vaddr + part->p_memsz + page - 1) & ~(uintptr_t)(page - 1);
-        if (begin < (uintptr_t)&etext && end > (uintptr_t)&etext) end = ((uintptr_t)&etext + page - 1) & ~(uintptr_t)(page - 1);
+        uintptr_t own_end = ((uintptr_t)touch_object + OWN_CODE) & ~(uintptr_t)(page - 1);
+        if (begin < (uintptr_t)touch_object && own_end < end) end = own_end;
         madvise((void *)begin, end - begin, MADV_POPULATE_READ);
     }
     return 0;

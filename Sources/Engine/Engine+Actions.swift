@@ -51,7 +51,7 @@ extension Engine {
     // MARK: - Adverts
 
     private func sendAdvert(_ priority: UInt8, for id: RouterID) {
-        guard let sender = sender(of: id), let record = records[id],
+        guard let router = node.router(id), let record = records[id], let source = router.standing.localAddress,
             let link = table.link(named: record.configuration.interface),
             let port = ports.advertPort(
                 SocketTag(family: record.configuration.family, interfaceIndex: link.index))
@@ -59,12 +59,11 @@ extension Engine {
             node.count(.advertSendErrors, for: id)
             return
         }
-        let configuration = record.configuration
-        let source = sender.address
+        let configuration = router.configuration
         var advert = OutgoingAdvertisement(
             version: configuration.version, vrid: configuration.vrid, priority: priority,
             interval: configuration.advertisementInterval, addresses: record.advertised,
-            checksumForm: sender.checksumForm, password: configuration.version == .v2 ? configuration.password : nil)
+            checksumForm: router.checksumForm, password: configuration.version == .v2 ? configuration.password : nil)
         send(advert, of: id, configuration, from: source, through: port)
         guard configuration.alsoVersion2 else { return }
         advert.version = .v2
@@ -72,13 +71,6 @@ extension Engine {
         advert.checksumForm = .message
         advert.password = configuration.password
         send(advert, of: id, configuration, from: source, through: port)
-    }
-
-    /// Where adverts come from and how they look now. A copy of the router is not held while its counters move: they would be copied
-    /// for each advert.
-    private func sender(of id: RouterID) -> (address: IPAddress, checksumForm: ChecksumForm)? {
-        guard let router = node.router(id), let address = router.standing.localAddress else { return nil }
-        return (address, router.checksumForm)
     }
 
     /// To the group, or to each peer and to nobody else.
