@@ -281,7 +281,6 @@ package struct Node: Hashable, Sendable {
     /// Serves every deadline that has come, at most `limit` of them, the longest overdue; then `deadline` has not moved on.
     package mutating func wake(at now: Instant, atMost limit: Int = .max, appendingTo actions: inout [RouterAction]) {
         if checks.expire(at: now) { refreshAll(now, &actions) }
-        due.removeAll(keepingCapacity: true)
         deadlines.due(at: now, atMost: limit, into: &due)
         for index in due {
             if let deadline = slots[index].router.deadline {

@@ -63,8 +63,7 @@ extension VirtualRouter {
     mutating func beginResigning(because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
         counters[.priorityZeroSent] += 1
         actions.append(.sendAdvert(priority: 0))
-        let patience = configuration.resigningTime + (handover?.patience ?? .zero)
-        let resigning = Resigning(at: now, patience: patience, cause, configuration.addresses)
+        let resigning = Resigning(at: now, patience: configuration.resigningTime, cause, configuration.addresses)
         enter(.resigning(resigning), because: cause, now, &actions)
     }
 
@@ -220,7 +219,8 @@ extension VirtualRouter {
 
     // MARK: - The operator's handover
 
-    /// Fences first where there is a release gate; otherwise the addresses stay until another host has them.
+    /// Fences first where there is a release gate; otherwise the addresses stay until another host has them, unless its claim
+    /// gate may take longer than adverts may be missing.
     mutating func handOver(
         _ master: Master, patience: Duration, _ now: Instant, _ actions: inout [Action]
     ) {
@@ -235,7 +235,7 @@ extension VirtualRouter {
         handover = Handover(began: now, patience: patience)
         if configuration.gatesRelease {
             runReleaseGate(master, because: .handedOver, &actions)
-        } else if mayOverlap(master) {
+        } else if mayOverlap(master), patience == .zero {
             beginResigning(because: .handedOver, now, &actions)
         } else {
             stepDown(because: .handedOver, now, &actions)

@@ -90,6 +90,7 @@ extension Engine {
             perform()
             node.setDisabled(id, true, at: now, appendingTo: &actions)
         }
+        if old != nil { changeLease(of: id) }
         reporter.markDirty(id)
     }
 
@@ -167,6 +168,8 @@ extension Engine {
     /// Tells the elections what became of the interfaces since the last look.
     func applyInterfaceChanges() {
         let changes = table.takeChanges()
+        // Nothing but news that were known.
+        guard !changes.interfaces.isEmpty || !changes.removed.isEmpty else { return }
         var touched: [RouterID] = []
         for name in changes.interfaces {
             guard let users = members[name], !users.isEmpty else { continue }
