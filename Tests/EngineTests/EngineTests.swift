@@ -92,7 +92,7 @@ struct EngineTests {
         async throws
     {
         try await withTwoHosts { hosts in
-            let wanted = configuration(.ipv4)
+            let wanted = configuration(.ipv4, interval: .milliseconds(500))
             let first = try master(wanted)
             _ = first.hears { if case .socket = $0 { true } else { false } }
             first.kill()
@@ -116,7 +116,7 @@ struct EngineTests {
 
     @Test func `a killed engine's master that was to be disabled still waits for its release gate`() async throws {
         try await withTwoHosts { hosts in
-            let wanted = configuration(.ipv4, gatesRelease: true)
+            let wanted = configuration(.ipv4, interval: .milliseconds(500), gatesRelease: true)
             let first = try master(wanted)
             first.kill()
             let snapshot = try #require(first.lastSnapshot)
@@ -160,7 +160,7 @@ struct EngineTests {
 
     @Test func `a resumed master that finds a better one in its queue yields before it sends`() async throws {
         try await withTwoHosts { hosts in
-            let wanted = configuration(.ipv4)
+            let wanted = configuration(.ipv4, interval: .milliseconds(500))
             let first = try master(wanted)
             _ = first.hears { if case .socket = $0 { true } else { false } }
             let socket = try #require(first.sockets.first)
@@ -170,7 +170,7 @@ struct EngineTests {
             var payload: [UInt8] = []
             let source = try #require(IPAddress("10.9.0.2"))
             OutgoingAdvertisement(
-                version: .v3, vrid: 10, priority: 250, interval: .milliseconds(100),
+                version: .v3, vrid: 10, priority: 250, interval: .milliseconds(500),
                 addresses: wanted.addresses.map(\.address)
             ).encode(into: &payload, source: source, destination: .vrrpGroup(.ipv4))
             try peer.send(payload, from: source, to: .vrrpGroup(.ipv4))
@@ -304,7 +304,7 @@ struct EngineTests {
 
     @Test func `an address that cannot be put on or taken off is counted`() async throws {
         try await withTwoHosts { hosts in
-            let wanted = configuration(.ipv4)
+            let wanted = configuration(.ipv4, interval: .milliseconds(500))
             let first = try master(wanted)
             first.kill()
             let snapshot = try #require(first.lastSnapshot)
