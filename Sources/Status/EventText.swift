@@ -20,5 +20,5 @@ package func eventText(_ event: EventDocument) -> String? {
 /// The line with which `vipd watch` introduces each router before the first event.
 package func presentText(_ router: RouterStatus, asOf: Timestamp) -> String {
     "\(asOf)  \(router.name)  is \(router.state.rawValue)  priority \(router.effectivePriority)"
-        + (router.since.map { "  since \($0)" } ?? "")
+        + (router.since.map { "  since \($0)" } ?? "") + (router.held == nil ? "" : "  held back")
 }
