@@ -75,7 +75,8 @@ let package = Package(
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "Election", "Wire"], swiftSettings: strict),
         .testTarget(
-            name: "ElectionTests", dependencies: ["Election", "Wire"], exclude: ["Scenarios"], swiftSettings: strict),
+            name: "ElectionTests", dependencies: ["CAllocations", "Election", "Wire"], exclude: ["Scenarios"],
+            swiftSettings: strict),
         .testTarget(
             name: "EngineTests",
             dependencies: [

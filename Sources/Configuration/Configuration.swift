@@ -130,7 +130,7 @@ package struct Configuration: Hashable, Sendable {
     package var checks: [CheckConfiguration]
     package var routers: [RouterConfiguration]
     /// What is allowed and may still not be meant, in the order of the files.
-    package var warnings: [ConfigurationWarning] = []
+    package var warnings: [ConfigurationProblem] = []
 
     package init(
         statusSocket: StatusSocket = StatusSocket(), stateDirectory: String = "/var/lib/vipd",

@@ -1,59 +1,49 @@
-// What is wrong with a configuration, for people: each error with its place, all of them at once. It must stay printable
+// What is wrong or doubtful in a configuration, for people: each with its place, all of them at once. It must stay printable
 // without any other part of the agent, because `vipd check` and a refused reload show nothing else.
 
-/// One thing that is wrong, and where.
-package struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
+/// One thing that is wrong or doubtful, and where.
+package struct ConfigurationProblem: Hashable, Sendable, CustomStringConvertible {
+    package enum Severity: Hashable, Sendable {
+        /// Keeps the configuration from being put in force.
+        case error
+        /// It is allowed, but may not be meant so.
+        case warning
+    }
+
+    package var severity: Severity
     /// The file as it was named by the caller; a piece of `conf.d` by its path beside it.
     package var file: String
     /// From 1.
     package var line: Int
     /// From 1, in characters.
     package var column: Int
-    /// One sentence: what is wrong, what is allowed, and the nearest known word where there is one.
+    /// One sentence. Of an error: what is wrong, what is allowed, and the nearest known word where there is one; of a warning:
+    /// what may go wrong, and what to do.
     package var message: String
 
-    package init(file: String, line: Int, column: Int, message: String) {
+    package init(_ severity: Severity = .error, file: String, line: Int, column: Int, message: String) {
+        self.severity = severity
         self.file = file
         self.line = line
         self.column = column
         self.message = message
     }
 
-    /// `file:line:column: message`, as compilers write it.
-    package var description: String { "\(file):\(line):\(column): \(message)" }
+    /// `file:line:column: message` or `file:line:column: warning: message`, as compilers write it.
+    package var description: String {
+        "\(file):\(line):\(column): \(severity == .warning ? "warning: " : "")\(message)"
+    }
 }
 
 /// Everything that is wrong with a configuration, sorted by file (in the order of reading), line and column.
 package struct ConfigurationErrors: Error, Hashable, Sendable, CustomStringConvertible {
     /// Never empty.
-    package var errors: [ConfigurationError]
+    package var errors: [ConfigurationProblem]
 
-    package init(_ errors: [ConfigurationError]) { self.errors = errors }
+    package init(_ errors: [ConfigurationProblem]) { self.errors = errors }
 
     /// One error a line.
     package var description: String { errors.map(\.description).joined(separator: "\n") }
-}
-
-/// Something that is allowed, and where; it keeps nothing from being put in force.
-package struct ConfigurationWarning: Hashable, Sendable, CustomStringConvertible {
-    /// The file as it was named by the caller; a piece of `conf.d` by its path beside it.
-    package var file: String
-    /// From 1.
-    package var line: Int
-    /// From 1, in characters.
-    package var column: Int
-    /// One sentence: what may go wrong, and what to do.
-    package var message: String
-
-    package init(file: String, line: Int, column: Int, message: String) {
-        self.file = file
-        self.line = line
-        self.column = column
-        self.message = message
-    }
-
-    /// `file:line:column: warning: message`, as compilers write it.
-    package var description: String { "\(file):\(line):\(column): warning: \(message)" }
 }
 
 /// A place in one of the files that are read together. Sorts in the order of reading.
@@ -80,24 +70,34 @@ struct Problems {
     static let limit = 100
 
     private let names: [String]
-    private var found: [(place: Place, message: String)] = []
-    private var doubts: [(place: Place, message: String)] = []
+    private var found: [(severity: ConfigurationProblem.Severity, place: Place, message: String)] = []
 
     init(files names: [String]) { self.names = names }
 
-    var isEmpty: Bool { found.isEmpty }
+    /// There are no errors.
+    var isEmpty: Bool { !found.contains { $0.severity == .error } }
 
-    var count: Int { found.count }
+    /// How many errors there are.
+    var count: Int { found.count { $0.severity == .error } }
 
-    mutating func add(_ place: Place, _ message: String) { found.append((place, message)) }
+    mutating func add(_ place: Place, _ message: String) { found.append((.error, place, message)) }
 
-    mutating func warn(_ place: Place, _ message: String) { doubts.append((place, message)) }
+    mutating func warn(_ place: Place, _ message: String) { found.append((.warning, place, message)) }
 
     /// The warnings in order.
-    var warnings: [ConfigurationWarning] {
-        doubts.sorted { ($0.place, $0.message) < ($1.place, $1.message) }.map { place, message in
-            ConfigurationWarning(file: names[place.file], line: place.line, column: place.column, message: message)
+    var warnings: [ConfigurationProblem] { listed(.warning) }
+
+    /// In order, each once.
+    private func listed(_ severity: ConfigurationProblem.Severity) -> [ConfigurationProblem] {
+        var list: [ConfigurationProblem] = []
+        for (_, place, message) in found.filter({ $0.severity == severity })
+            .sorted(by: { ($0.place, $0.message) < ($1.place, $1.message) })
+        {
+            let problem = ConfigurationProblem(
+                severity, file: names[place.file], line: place.line, column: place.column, message: message)
+            if problem != list.last { list.append(problem) }
         }
+        return list
     }
 
     /// How an error at `place` speaks of an earlier one: by line in the same file, else with the file's name.
@@ -106,15 +106,10 @@ struct Problems {
             ? "line \(earlier.line)" : "\(names[earlier.file]):\(earlier.line):\(earlier.column)"
     }
 
-    /// The errors in order, each once; nil if there are none.
+    /// The errors in order; nil if there are none.
     var errors: ConfigurationErrors? {
-        guard !found.isEmpty else { return nil }
-        var errors: [ConfigurationError] = []
-        for (place, message) in found.sorted(by: { ($0.place, $0.message) < ($1.place, $1.message) }) {
-            let error = ConfigurationError(
-                file: names[place.file], line: place.line, column: place.column, message: message)
-            if error != errors.last { errors.append(error) }
-        }
+        var errors = listed(.error)
+        guard !errors.isEmpty else { return nil }
         if errors.count > Self.limit {
             let rest = errors.count - Self.limit
             errors.removeLast(rest)

@@ -9,10 +9,10 @@ private let sizeLimit = 1 << 20
 /// Reads the file at `path` and the pieces `conf.d/*.yaml` beside it, sorted by name, as one configuration. Throws every
 /// error of every file at once; a file that cannot be read is an error at its first line.
 package func loadConfiguration(path: String) throws(ConfigurationErrors) -> Configuration {
-    var errors: [ConfigurationError] = []
+    var errors: [ConfigurationProblem] = []
     var files: [(name: String, text: [UInt8])] = []
     func refuse(_ file: String, _ message: String) {
-        errors.append(ConfigurationError(file: file, line: 1, column: 1, message: message))
+        errors.append(ConfigurationProblem(file: file, line: 1, column: 1, message: message))
     }
     var names = [path]
     do throws(FileError) {
@@ -38,7 +38,7 @@ package func loadConfiguration(path: String) throws(ConfigurationErrors) -> Conf
     } catch {
         errors += error.errors
     }
-    var inOrder: [ConfigurationError] = []
+    var inOrder: [ConfigurationProblem] = []
     for name in names { inOrder += errors.filter { $0.file == name } }
     inOrder += errors.filter { !names.contains($0.file) }
     throw ConfigurationErrors(inOrder)

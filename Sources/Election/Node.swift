@@ -111,11 +111,14 @@ package struct Node: Hashable, Sendable {
     }
 
     /// The operator wants another host to be master; `Action.handover` tells what came of it.
-    package mutating func handOver(_ id: RouterID, at now: Instant, appendingTo actions: inout [RouterAction]) {
+    /// `patience` is how long its claim gate may take.
+    package mutating func handOver(
+        _ id: RouterID, patience: Duration = .zero, at now: Instant, appendingTo actions: inout [RouterAction]
+    ) {
         guard let index = index(of: id) else { return }
         switch slots[index].router.stateName {
         case .initialize, .fault, .disabled: actions.append(RouterAction(id, .handover(.notMaster)))
-        case .backup, .master, .resigning: send(.handOver, to: index, now, &actions)
+        case .backup, .master, .resigning: send(.handOver(patience: patience), to: index, now, &actions)
         }
     }
 
@@ -231,6 +234,17 @@ package struct Node: Hashable, Sendable {
     ) {
         guard let index = index(of: id) else { return }
         send(failure.map { .sendFailed($0) } ?? .sent, to: index, now, &actions)
+    }
+
+    /// Whether a router of this interface resigns, and so waits for its successor's announcements.
+    package func isResigning(on interfaceIndex: UInt32) -> Bool {
+        slots.contains { slot in
+            if case .resigning = slot.router.state {
+                interfaces[slot.router.configuration.interface]?.index == interfaceIndex
+            } else {
+                false
+            }
+        }
     }
 
     /// Another host announced an address on an interface as its own.

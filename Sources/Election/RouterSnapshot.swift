@@ -33,6 +33,8 @@ package struct RouterSnapshot: Hashable, Sendable {
     package var countingSince: Int64
     /// When it last began to take part in the election, boot time in nanoseconds; 0 while it does not.
     package var upSince: Int64
+    /// Of a backup that has heard nothing since its start: the end of its start delay, boot time in nanoseconds; else 0.
+    package var delayedUntil: Int64
     /// Of hop limit, version and checksum the last error that was heard.
     package var lastProtocolError: DropReason?
     /// By how much a deadline was served too late at most, since the counters began.
@@ -61,6 +63,7 @@ package struct RouterSnapshot: Hashable, Sendable {
         counters = Counters()
         countingSince = 0
         upSince = 0
+        delayedUntil = 0
         lastProtocolError = nil
         timerLateMax = .zero
         differences = []

@@ -79,10 +79,14 @@ package struct InterfaceFacts: Hashable, Sendable {
         self.socketErrorIPv6 = socketErrorIPv6
     }
 
-    /// Peers are answered from the network that they are in: they have that address of ours in their list.
+    /// Peers believe an address that they have in their list. Where one list serves all hosts it names ours; otherwise it is the
+    /// one in the network of the first peer that is on the link, whatever peers behind routers stand before it.
     package func source(for configuration: VirtualRouterConfiguration) -> IPAddress? {
-        if let peer = configuration.peers.first?.address, !peer.isLinkLocal {
-            for network in networks where network.contains(peer) && network.address != peer { return network.address }
+        for peer in configuration.peers where networks.contains(where: { $0.address == peer.address }) {
+            return peer.address
+        }
+        for peer in configuration.peers where !peer.address.isLinkLocal {
+            for network in networks where network.contains(peer.address) { return network.address }
         }
         switch configuration.family {
         case .ipv4: return sourceIPv4.map { .ipv4($0) }

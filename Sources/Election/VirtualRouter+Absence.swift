@@ -4,6 +4,9 @@
 import Wire
 
 extension VirtualRouter {
+    /// No backup of any priority waits for four intervals; silent for so long this one cannot still be the only master.
+    func isOverdue(_ silence: Duration) -> Bool { silence >= configuration.advertisementInterval * 4 }
+
     /// Away for longer than its peers' patience. The addresses go at once, without a word: whoever is master now must not be
     /// disturbed. What waits in the queues is heard next; if that is nothing, an interval and the skew time pass first.
     mutating func giveUp(_ master: Master, after silence: Duration, _ now: Instant, _ actions: inout [Action]) {

@@ -29,13 +29,13 @@ extension VirtualRouter {
         /// Of `held`, those that another host has announced before its advert was heard.
         var announced: [IPAddress] = []
 
-        /// A resignation begins.
-        init(at now: Instant, interval: Duration, _ cause: Cause, _ addresses: [InterfaceAddress]) {
+        /// A resignation begins; without a successor it lasts for `patience`.
+        init(at now: Instant, patience: Duration, _ cause: Cause, _ addresses: [InterfaceAddress]) {
             self.cause = cause
             held = addresses
             nextAdvert = now + Self.spacing
             advertsLeft = Self.repetitions - 1
-            end = now + interval + Self.margin
+            end = now + patience
         }
 
         /// Another master was heard already and is better.
@@ -63,8 +63,8 @@ extension VirtualRouter {
     mutating func beginResigning(because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
         counters[.priorityZeroSent] += 1
         actions.append(.sendAdvert(priority: 0))
-        let interval: Duration = configuration.version == .v3 ? configuration.advertisementInterval : .seconds(1)
-        let resigning = Resigning(at: now, interval: interval, cause, configuration.addresses)
+        let patience = configuration.resigningTime + (handover?.patience ?? .zero)
+        let resigning = Resigning(at: now, patience: patience, cause, configuration.addresses)
         enter(.resigning(resigning), because: cause, now, &actions)
     }
 
@@ -72,7 +72,8 @@ extension VirtualRouter {
     mutating func stepDown(because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
         resign(&actions)
         handover?.released = now
-        enter(.backup(Backup(masterDown: now + masterDownInterval)), because: cause, now, &actions)
+        let masterDown = now + masterDownInterval + (handover?.patience ?? .zero)
+        enter(.backup(Backup(masterDown: masterDown)), because: cause, now, &actions)
     }
 
     // MARK: - Rows
@@ -88,7 +89,7 @@ extension VirtualRouter {
             if resigning.end <= now { finish(resigning, now, &actions) } else { repeatZero(resigning, now, &actions) }
         case .wokeUp(_, let suspended):
             // The overlap is long over, and was not meant to last.
-            if suspended > .zero || resigning.end + Resigning.margin <= now { finish(resigning, now, &actions) }
+            if suspended > .zero || resigning.end + Resigning.margin <= now { abandon(resigning, now, &actions) }
         case .handOver:
             actions.append(.handover(.notMaster))
         case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster, .gate, .sendFailed, .sent:
@@ -116,15 +117,15 @@ extension VirtualRouter {
             if resigning.successor == source {
                 resigning.successor = nil
                 resigning.successorHeard = nil
-                let interval = configuration.version == .v3 ? masterInterval : .seconds(1)
-                resigning.end = max(resigning.end, now + interval + Resigning.margin)
+                resigning.end = max(resigning.end, now + configuration.resigningTime)
                 state = .resigning(resigning)
             }
             return
         }
         learn(advert, from: source, at: heardAt)
         guard resigning.successor == nil else {
-            resigning.successor = source
+            // The last word of one that yields (priority 1) is no claim.
+            if advert.priority > 1 { resigning.successor = source }
             state = .resigning(resigning)
             return
         }
@@ -162,7 +163,7 @@ extension VirtualRouter {
     /// one that may not leaves a gap: it has no choice.
     mutating func finish(_ resigning: Resigning, _ now: Instant, _ actions: inout [Action]) {
         if resigning.successor == nil, mayRun {
-            takeBack(resigning, now, &actions)
+            takeBack(now, &actions)
             return
         }
         if !resigning.held.isEmpty { actions.append(.release(resigning.held)) }
@@ -179,18 +180,32 @@ extension VirtualRouter {
         enter(.backup(backup), because: resigning.cause, now, &actions)
     }
 
-    /// The addresses never went, so there is nothing to claim but what a reload has brought; what a successor that we do not
-    /// hear may have told the neighbours is put right.
-    private mutating func takeBack(_ resigning: Resigning, _ now: Instant, _ actions: inout [Action]) {
+    /// The addresses never went, but somebody may have deleted one, or a reload brought others: it is master when the claim has
+    /// ended. What a successor that we do not hear may have told the neighbours is put right then.
+    private mutating func takeBack(_ now: Instant, _ actions: inout [Action]) {
         let interval = configuration.advertisementInterval
-        var master = Master(nextAdvert: now + interval - turn.advance(in: interval), lastAdvert: now)
+        let next = now + interval - turn.advance(in: interval)
+        state = .master(Master(nextAdvert: next, lastAdvert: now, claiming: .nobodyTookOver))
         actions.append(.sendAdvert(priority: standing.effectivePriority))
-        startBurst(&master, now, &actions)
-        enter(.master(master), because: .nobodyTookOver, now, &actions)
-        let new = configuration.addresses.filter { !resigning.held.contains($0) }
-        if !new.isEmpty { actions.append(.claim(new)) }
-        if handover != nil { actions.append(.handover(.nobody)) }
-        handover = nil
+        actions.append(.claim(configuration.addresses))
+    }
+
+    /// It slept through the end: who took over meanwhile has not been heard yet. The addresses go without a word, and at least an
+    /// interval and the skew time pass before silence is believed (promise 5).
+    private mutating func abandon(_ resigning: Resigning, _ now: Instant, _ actions: inout [Action]) {
+        if !resigning.held.isEmpty { actions.append(.release(resigning.held)) }
+        if resigning.successor == nil { interruptHandover(&actions) }
+        guard mayRun else {
+            let target = idleState
+            enter(target.state, because: target.cause, now, &actions)
+            return
+        }
+        handover?.released = now
+        if let successor = resigning.successor, let heard = resigning.successorHeard {
+            endHandover(to: successor, at: heard, &actions)
+        }
+        enter(
+            .backup(Backup(masterDown: now + masterInterval + skewTime)), because: resigning.cause, now, &actions)
     }
 
     /// A reload took addresses out: they go at once. New ones are the next master's.
@@ -206,7 +221,9 @@ extension VirtualRouter {
     // MARK: - The operator's handover
 
     /// Fences first where there is a release gate; otherwise the addresses stay until another host has them.
-    mutating func handOver(_ master: Master, _ now: Instant, _ actions: inout [Action]) {
+    mutating func handOver(
+        _ master: Master, patience: Duration, _ now: Instant, _ actions: inout [Action]
+    ) {
         guard master.claiming == nil, master.releaseGate == nil, handover == nil else {
             actions.append(.handover(.notMaster))
             return
@@ -215,7 +232,7 @@ extension VirtualRouter {
             actions.append(.handover(.isOwner))
             return
         }
-        handover = Handover(began: now)
+        handover = Handover(began: now, patience: patience)
         if configuration.gatesRelease {
             runReleaseGate(master, because: .handedOver, &actions)
         } else if mayOverlap(master) {

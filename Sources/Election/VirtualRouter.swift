@@ -64,6 +64,8 @@ package struct VirtualRouter: Hashable, Sendable {
     /// What an operator's handover waits for, and when it was ordered; told when somebody else is master.
     struct Handover: Hashable, Sendable {
         var began: Instant
+        /// How much longer than without it a successor may need, for its claim gate.
+        var patience: Duration
         /// When the last address went; nil while it stays.
         var released: Instant?
     }
@@ -80,8 +82,13 @@ package struct VirtualRouter: Hashable, Sendable {
     }
 
     package internal(set) var configuration: VirtualRouterConfiguration {
-        didSet { addressDigest = AddressDigest(configuration.addresses.lazy.map { $0.address }) }
+        didSet {
+            advertised = configuration.addresses.map(\.address)
+            addressDigest = AddressDigest(advertised)
+        }
     }
+    /// The configured addresses as adverts list them.
+    package private(set) var advertised: [IPAddress]
     /// Of the configured addresses, to compare those of each advert with.
     var addressDigest: AddressDigest
     package internal(set) var standing = Standing()
@@ -121,7 +128,8 @@ package struct VirtualRouter: Hashable, Sendable {
 
     package init(_ configuration: VirtualRouterConfiguration) {
         self.configuration = configuration
-        addressDigest = AddressDigest(configuration.addresses.lazy.map { $0.address })
+        advertised = configuration.addresses.map(\.address)
+        addressDigest = AddressDigest(advertised)
         masterInterval = configuration.advertisementInterval
     }
 
@@ -145,7 +153,9 @@ package struct VirtualRouter: Hashable, Sendable {
         case .fault: .fault
         case .disabled: .disabled
         case .backup: .backup
-        case .master(let master): master.claiming == nil ? .master : .backup
+        case .master(let master):
+            // One that takes its addresses back was not backup in between.
+            master.claiming == nil ? .master : master.claiming == .nobodyTookOver ? .resigning : .backup
         case .resigning: .resigning
         }
     }
@@ -161,6 +171,11 @@ package struct VirtualRouter: Hashable, Sendable {
         case .master(let master): master.awaitsSending ? [] : configuration.addresses
         case .resigning(let resigning): resigning.held
         }
+    }
+
+    /// Where nothing was heard since the start: when the start delay ends, or ended. The master-down interval counts from there.
+    package var delayedUntil: Instant? {
+        if case .backup(let backup) = state { backup.delayedUntil } else { nil }
     }
 
     /// It sends adverts.

@@ -154,6 +154,15 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     /// What version 2 adverts of a router that sends both versions say: whole seconds, at least one (checklist IO-04).
     package var version2Interval: Duration { .seconds(max(1, advertisementInterval.components.seconds)) }
 
+    /// How long a master that resigns keeps its addresses at most while nobody takes over: a successor's skew time is not
+    /// known, but it is less than an interval, in version 2 less than a second; and 250 ms for what it has to do.
+    package var resigningTime: Duration {
+        let longestSkew: Duration =
+            version == .v2
+            ? .seconds(1) : alsoVersion2 ? max(advertisementInterval, .seconds(1)) : advertisementInterval
+        return longestSkew + .milliseconds(250)
+    }
+
     /// Adverts go to the peers and nowhere else.
     package var isUnicast: Bool { !peers.isEmpty }
 

@@ -36,6 +36,7 @@ extension Engine {
             reporter.send(.gateCancelled(id, sequence: sequence))
         case .transition(let transition):
             records[id]?.note(transition)
+            if transition.from == .resigning || transition.to == .resigning { listenToAnnouncements() }
             // The snapshot first: whoever acts on the transition finds the new state in the mirror.
             if let snapshot = snapshot(of: id) { reporter.send(.snapshot(snapshot)) }
             reporter.send(.transition(id, transition))
@@ -53,28 +54,19 @@ extension Engine {
     // MARK: - Adverts
 
     private func sendAdvert(_ priority: UInt8, for id: RouterID) {
-        guard let router = node.router(id), let record = records[id], let source = router.standing.localAddress,
-            let link = table.link(named: record.configuration.interface),
+        guard let router = node.router(id), let source = router.standing.localAddress,
+            let link = table.link(named: router.configuration.interface),
             let port = ports.advertPort(
-                SocketTag(family: record.configuration.family, interfaceIndex: link.index))
+                SocketTag(family: router.configuration.family, interfaceIndex: link.index))
         else {
             node.count(.advertSendErrors, for: id)
             return
         }
-        let configuration = router.configuration
-        var advert = OutgoingAdvertisement(
-            version: configuration.version, vrid: configuration.vrid, priority: priority,
-            interval: configuration.advertisementInterval, addresses: record.advertised,
-            checksumForm: router.checksumForm, password: configuration.version == .v2 ? configuration.password : nil)
+        let (advert, twin) = router.adverts(priority: priority)
         sending = Sending()
-        defer { judgeSending(of: id, awaited: router.awaitsSending) }
-        send(advert, of: id, configuration, from: source, through: port)
-        guard configuration.alsoVersion2 else { return }
-        advert.version = .v2
-        advert.interval = configuration.version2Interval
-        advert.checksumForm = .message
-        advert.password = configuration.password
-        send(advert, of: id, configuration, from: source, through: port)
+        send(advert, of: id, router.configuration, from: source, through: port)
+        if let twin { send(twin, of: id, router.configuration, from: source, through: port) }
+        judgeSending(of: id, awaited: router.awaitsSending)
     }
 
     /// Tells the election when nobody could be sent to, and when somebody can again.
@@ -90,18 +82,12 @@ extension Engine {
         }
     }
 
-    /// To the group, or to each peer and to nobody else.
     private func send(
         _ advert: OutgoingAdvertisement, of id: RouterID, _ configuration: VirtualRouterConfiguration,
         from source: IPAddress, through port: AdvertPort
     ) {
-        guard configuration.isUnicast else {
-            send(advert, of: id, from: source, to: .vrrpGroup(configuration.family), through: port)
-            return
-        }
-        // One list may serve all hosts.
-        for peer in configuration.peers where peer.address != source {
-            send(advert, of: id, from: source, to: peer.address, through: port)
+        configuration.forEachDestination(from: source) { destination in
+            send(advert, of: id, from: source, to: destination, through: port)
         }
     }
 
@@ -197,13 +183,13 @@ extension Engine {
     // MARK: - Announcements
 
     private func announce(_ range: Range<Int>, for id: RouterID) {
-        guard let record = records[id], let link = table.link(named: record.configuration.interface),
+        guard let router = node.router(id), let link = table.link(named: router.configuration.interface),
             let hardware = link.hardwareAddress
         else { return }
-        let isRouter = record.configuration.family == .ipv6 && Forwarding.isOn(interface: link.name)
-        for place in range where place < record.advertised.count {
+        let isRouter = router.configuration.family == .ipv6 && Forwarding.isOn(interface: link.name)
+        for place in range where place < router.advertised.count {
             let frame: [UInt8]
-            switch record.advertised[place] {
+            switch router.advertised[place] {
             case .ipv4(let address):
                 frame = ARPPacket.gratuitousRequest(address, at: hardware).frame()
             case .ipv6(let address):

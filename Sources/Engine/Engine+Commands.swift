@@ -43,8 +43,8 @@ extension Engine {
         case .disable(let id, let disabled):
             node.setDisabled(id, disabled, at: now, appendingTo: &actions)
             reporter.markDirty(id)
-        case .handOver(let id):
-            node.handOver(id, at: now, appendingTo: &actions)
+        case .handOver(let id, let patience):
+            node.handOver(id, patience: patience, at: now, appendingTo: &actions)
         case .hold(let id, let held):
             node.setHeld(id, held, at: now, appendingTo: &actions)
             reporter.markDirty(id)
@@ -71,7 +71,6 @@ extension Engine {
             members[configuration.interface, default: []].insert(id)
         } else {
             records[id]?.configuration = configuration
-            records[id]?.advertised = configuration.addresses.map(\.address)
         }
         // A new virtual address may have been the source of somebody's adverts, so every interface is looked at again.
         refreshFacts(of: configuration.interface)
@@ -200,7 +199,9 @@ extension Engine {
         }
         let users = (members[name] ?? []).compactMap { records[$0] }
         var virtual: Set<IPAddress> = []
-        for record in users where !record.configuration.isOwner { virtual.formUnion(record.advertised) }
+        for record in users where !record.configuration.isOwner {
+            for address in record.configuration.addresses { virtual.insert(address.address) }
+        }
         var facts = InterfaceFacts(index: link.index, isUp: link.isUp, hasCarrier: link.hasCarrier)
         if case .ipv4(let address)? = table.source(on: link.index, .ipv4, excluding: virtual) {
             facts.sourceIPv4 = address
@@ -279,6 +280,7 @@ extension Engine {
             wanted.insert(SocketTag(family: record.configuration.family, interfaceIndex: link.index))
         }
         closePorts { !wanted.contains($0) }
+        closeTaps(exceptOn: Set(wanted.lazy.map(\.interfaceIndex)))
         leaveUnwantedGroups()
     }
 

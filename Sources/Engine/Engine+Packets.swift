@@ -79,21 +79,25 @@ extension Engine {
     private func filter(_ port: AdvertPort) {
         do throws(SystemError) {
             try port.socket.sample(port.guarding.expected)
+            port.guarding.set(.attached, at: Clock.wall())
             reporter.send(.notice(.flood(port.tag, isFiltering: true)))
         } catch {
+            port.guarding.set(.refused, at: Clock.wall())
             tell(error, for: nil)
         }
-        // If it could not be attached everything goes on coming in, but that is not tried and told for each packet.
-        port.guarding.set(filtering: true, at: Clock.wall())
     }
 
     /// Once a second: lets everything in again where a flood is over.
     func watchFloods() {
-        for port in ports.adverts where port.guarding.tick() {
+        for port in ports.adverts where port.guarding.tick() { stopFiltering(port) }
+    }
+
+    private func stopFiltering(_ port: AdvertPort) {
+        if port.guarding.filtering == .attached {
             port.socket.letEverythingIn()
-            port.guarding.set(filtering: false, at: Clock.wall())
             reporter.send(.notice(.flood(port.tag, isFiltering: false)))
         }
+        port.guarding.set(.none, at: Clock.wall())
     }
 
     /// Takes what the routers of a socket expect. A filter that is attached is of the old ones and goes; the flood, if it lasts,
@@ -101,8 +105,7 @@ extension Engine {
     func expect(_ expected: FloodFilter, on port: AdvertPort) {
         guard expected != port.guarding.expected else { return }
         port.guarding.expected = expected
-        guard port.guarding.isFiltering else { return }
-        port.socket.letEverythingIn()
-        port.guarding.set(filtering: false, at: Clock.wall())
+        if port.guarding.filtering == .attached { port.socket.letEverythingIn() }
+        if port.guarding.filtering != .none { port.guarding.set(.none, at: Clock.wall()) }
     }
 }

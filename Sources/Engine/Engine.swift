@@ -8,48 +8,6 @@ import Messages
 import System
 import Wire
 
-/// What the engine keeps for a router beside its election.
-struct RouterRecord {
-    var configuration: VirtualRouterConfiguration
-    /// The addresses as the advert lists them.
-    var advertised: [IPAddress]
-    /// Boot time in nanoseconds.
-    var stateSince: Int64
-    /// When it last began to take part in the election, boot time in nanoseconds; 0 while it does not.
-    var upSince: Int64 = 0
-    /// When its counters began, boot time in nanoseconds.
-    var countingSince: Int64
-    /// The interface that the addresses were last put on. Names and indexes of interfaces change hands; what is to be taken
-    /// off is there and nowhere else.
-    var claimedOn: UInt32?
-    var lastAdvertSent: Int64 = 0
-    /// When an advert could not be sent and that was told.
-    var sendErrorTold: Int64?
-    /// The last advert could not be sent to anybody.
-    var isMute = false
-
-    init(_ configuration: VirtualRouterConfiguration) {
-        self.configuration = configuration
-        advertised = configuration.addresses.map(\.address)
-        stateSince = Clock.boottime()
-        countingSince = stateSince
-    }
-}
-
-extension RouterRecord {
-    /// Keeps since when this state lasts; a resumption only goes on with it.
-    mutating func note(_ transition: Transition) {
-        guard transition.cause != .resumed else { return }
-        let now = Clock.boottime()
-        stateSince = now
-        switch (transition.from, transition.to) {
-        case (_, .initialize), (_, .fault), (_, .disabled): upSince = 0
-        case (.initialize, _), (.fault, _), (.disabled, _): upSince = now
-        case (.backup, _), (.master, _), (.resigning, _): break
-        }
-    }
-}
-
 /// The engine. Made once, run once.
 package final class Engine {
     /// What is read of one socket in one turn at most; the rest waits for the next turn, so that a flood cannot hold the
@@ -387,7 +345,7 @@ package final class Engine {
     private func closePorts(index: UInt32) {
         closePorts { $0.interfaceIndex == index }
         ports.closeFrames(index: index)
-        closeTap(index: index)
+        closeTaps(exceptOn: Set(taps.lazy.map(\.index).filter { $0 != index }))
     }
 
     // MARK: - Snapshots
@@ -417,6 +375,7 @@ package final class Engine {
         snapshot.counters = router.counters
         snapshot.countingSince = record.countingSince
         snapshot.upSince = record.upSince
+        snapshot.delayedUntil = router.delayedUntil.map { $0.nanoseconds + offset } ?? 0
         snapshot.lastProtocolError = router.lastProtocolError
         snapshot.timerLateMax = router.timerLateMax
         snapshot.differences = node.differences(of: id, at: now).map { $0.shifted(by: .nanoseconds(offset)) }

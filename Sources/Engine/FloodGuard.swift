@@ -5,6 +5,15 @@ import Kernel
 
 /// Watches what comes in on one socket.
 struct FloodGuard {
+    /// What there is between the kernel and the socket.
+    enum Filtering {
+        case none
+        /// Only a sample of what is not expected comes in.
+        case attached
+        /// The kernel would not have a filter. Everything comes in, and it is not asked again before this flood has ended.
+        case refused
+    }
+
     /// So many unexpected packets in a second are a flood: some hundred times what a badly configured segment has, and a hundredth
     /// of a processor's second to read.
     static let flood: UInt64 = 5_000
@@ -15,7 +24,7 @@ struct FloodGuard {
 
     /// What the socket's virtual routers expect.
     var expected = FloodFilter()
-    private(set) var isFiltering = false
+    private(set) var filtering = Filtering.none
     /// CLOCK_REALTIME in nanoseconds. What was queued before came in unfiltered.
     private var since: Int64 = 0
     /// Since the last `tick`.
@@ -27,25 +36,25 @@ struct FloodGuard {
     /// in the counters if it is dropped.
     mutating func weigh(_ message: Span<UInt8>, hopLimit: UInt8, stamp: Int64) -> UInt32 {
         guard !expected.passes(message, hopLimit: hopLimit) else { return 1 }
-        let weight = isFiltering && stamp >= since ? FloodFilter.sample : 1
+        let weight = filtering == .attached && stamp >= since ? FloodFilter.sample : 1
         unexpected += UInt64(weight)
         return weight
     }
 
     /// The filter is wanted at once.
-    var isFlooded: Bool { !isFiltering && unexpected >= Self.flood }
+    var isFlooded: Bool { filtering == .none && unexpected >= Self.flood }
 
-    /// A second has passed: true when the filter is no longer wanted.
+    /// A second has passed: true when the flood has ended.
     mutating func tick() -> Bool {
         calmSeconds = unexpected < Self.calm ? calmSeconds + 1 : 0
         unexpected = 0
         // The first second is not a whole one.
-        return isFiltering && calmSeconds > Self.patience
+        return filtering != .none && calmSeconds > Self.patience
     }
 
-    /// The filter was attached or taken off, at this reading of CLOCK_REALTIME in nanoseconds.
-    mutating func set(filtering: Bool, at wall: Int64) {
-        isFiltering = filtering
+    /// The filter was attached, refused or taken off, at this reading of CLOCK_REALTIME in nanoseconds.
+    mutating func set(_ filtering: Filtering, at wall: Int64) {
+        self.filtering = filtering
         since = wall
         unexpected = 0
         calmSeconds = 0

@@ -92,6 +92,7 @@ extension RouterSnapshot {
         counters.write(to: &writer)
         writer.write(countingSince)
         writer.write(upSince)
+        writer.write(delayedUntil)
         writer.write(lastProtocolError) { $0.write($1.rawValue) }
         writer.write(timerLateMax)
         writer.write(list: differences) { $1.write(to: &$0) }
@@ -118,6 +119,7 @@ extension RouterSnapshot {
         counters = try Counters(from: &reader)
         countingSince = try reader.integer(Int64.self)
         upSince = try reader.integer(Int64.self)
+        delayedUntil = try reader.integer(Int64.self)
         lastProtocolError = try reader.optional { reader throws(MessageError) in try reader.dropReason() }
         timerLateMax = try reader.duration()
         differences = try reader.list { reader throws(MessageError) in try HeardDifference(from: &reader) }

@@ -69,17 +69,19 @@ extension World {
         guard let election = hosts[host].node.router(id(router)) else { return }
         judgeAdvert(priority, election, host, router)
         guard let source = election.standing.localAddress, hosts[host].hasCarrier[segment] else { return }
-        var payload: [UInt8] = []
-        OutgoingAdvertisement(
-            version: election.configuration.version, vrid: election.configuration.vrid, priority: priority,
-            interval: election.configuration.advertisementInterval, addresses: seats[place].advertised,
-            checksumForm: election.checksumForm, password: election.configuration.password
-        ).encode(into: &payload, source: source, destination: .vrrpGroup(plan.routers[router].family))
         seats[place].lastAdvertSent = now
+        let (advert, twin) = election.adverts(priority: priority)
+        send(advert, host, router, from: source)
+        if let twin { send(twin, host, router, from: source) }
+    }
+
+    private mutating func send(_ advert: OutgoingAdvertisement, _ host: Int, _ router: Int, from source: IPAddress) {
+        var payload: [UInt8] = []
+        advert.encode(into: &payload, source: source, destination: .vrrpGroup(plan.routers[router].family))
         transmit(
             Packet(
-                payload: payload, sender: host, router: router, segment: segment, sent: now, priority: priority,
-                interval: election.configuration.advertisementInterval.nanoseconds))
+                payload: payload, sender: host, router: router, segment: plan.routers[router].segment, sent: now,
+                priority: advert.priority, interval: advert.interval.nanoseconds))
     }
 
     private mutating func claim(_ addresses: [InterfaceAddress], _ host: Int, _ router: Int) {

@@ -176,11 +176,14 @@ package struct ReloadAnswer: Hashable, Sendable, Codable {
     package var changed: [String]
     package var added: [String]
     package var removed: [String]
+    /// `warnings`: one `file:line:column: warning: message` for each, as `vipd check` prints them.
+    package var warnings: [String]
 
-    package init(changed: [String] = [], added: [String] = [], removed: [String] = []) {
+    package init(changed: [String] = [], added: [String] = [], removed: [String] = [], warnings: [String] = []) {
         self.changed = changed
         self.added = added
         self.removed = removed
+        self.warnings = warnings
     }
 }
 

@@ -17,8 +17,28 @@ package func eventText(_ event: EventDocument) -> String? {
     }
 }
 
-/// The line with which `vipd watch` introduces each router before the first event.
-package func presentText(_ router: RouterStatus, asOf: Timestamp) -> String {
-    "\(asOf)  \(router.name)  is \(router.state.rawValue)  priority \(router.effectivePriority)"
+/// The lines with which `vipd watch` introduces each router before the first event: its state, and what peers are configured
+/// with otherwise.
+package func presentText(_ router: RouterStatus, asOf: Timestamp) -> [String] {
+    let state =
+        "\(asOf)  \(router.name)  is \(router.state.rawValue)  priority \(router.effectivePriority)"
         + (router.since.map { "  since \($0)" } ?? "") + (router.held == nil ? "" : "  held back")
+    return [state]
+        + router.differences.map { difference in
+            "\(asOf)  \(router.name)  \(difference.peer) DIFFERS  \(difference.kind): \(difference.text)"
+                + "  since \(difference.first)"
+        }
+}
+
+extension StatusDocument {
+    /// The event tells of a difference that this document has already.
+    package func includes(_ event: DifferenceDocument) -> Bool {
+        guard event.at <= asOf, let router = virtualRouters.first(where: { $0.name == event.router }) else {
+            return false
+        }
+        return router.differences.contains { difference in
+            difference.peer == event.peer && difference.kind == event.kind && difference.ownValue == event.ownValue
+                && difference.peerValue == event.peerValue
+        }
+    }
 }

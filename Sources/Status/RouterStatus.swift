@@ -41,6 +41,8 @@ package struct RouterStatus: Hashable, Sendable, Codable {
     @OrNull package var unknownSince: Timestamp?
     /// `up-datetime`: when it last left initialize (or fault, or disabled) for the election; null while it takes no part.
     @OrNull package var upDatetime: Timestamp?
+    /// `start-delay-until`: of a backup that waits for frames to pass: when that ends, unless an advert is heard before; else null.
+    @OrNull package var startDelayUntil: Timestamp?
     /// `priority`: configured, 1...255.
     package var priority: UInt8
     /// `effective-priority`: configured, with the contributions applied.
@@ -65,9 +67,7 @@ package struct RouterStatus: Hashable, Sendable, Codable {
     package var masterDownIntervalMs: Double
     /// `master-down-interval`: the same in hundredths of a second, as RFC 8347 has it.
     package var masterDownInterval: Int64
-    /// `skew-time-us`: the part of it that depends on the priority.
-    package var skewTimeUs: Int64
-    /// `skew-time`: the same, in microseconds, under the name of RFC 8347.
+    /// `skew-time`: the part of it that depends on the priority, in microseconds.
     package var skewTime: Int64
     /// `local-address`: the address adverts are sent from; null while there is none.
     @OrNull package var localAddress: String?
@@ -119,6 +119,7 @@ package struct RouterStatus: Hashable, Sendable, Codable {
         case alsoVersion2 = "also-version-2"
         case unknownSince = "unknown-since"
         case upDatetime = "up-datetime"
+        case startDelayUntil = "start-delay-until"
         case effectivePriority = "effective-priority"
         case isOwner = "is-owner"
         case acceptMode = "accept-mode"
@@ -127,7 +128,6 @@ package struct RouterStatus: Hashable, Sendable, Codable {
         case advertiseIntervalCentiSec = "advertise-interval-centi-sec"
         case masterDownIntervalMs = "master-down-interval-ms"
         case masterDownInterval = "master-down-interval"
-        case skewTimeUs = "skew-time-us"
         case skewTime = "skew-time"
         case localAddress = "local-address"
         case virtualMac = "virtual-mac"
@@ -166,7 +166,6 @@ package struct RouterStatus: Hashable, Sendable, Codable {
         faults = []
         masterDownIntervalMs = 0
         masterDownInterval = 0
-        skewTimeUs = 0
         skewTime = 0
         addresses = []
         addressCount = 0

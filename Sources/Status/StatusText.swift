@@ -16,6 +16,7 @@ package func statusText(_ document: StatusDocument) -> String {
 package func routerText(_ router: RouterStatus, asOf: Timestamp) -> String {
     var lines = [headline(router, asOf: asOf)]
     lines.append(line("master", masterText(router)))
+    if let waiting = waitingText(router, asOf: asOf) { lines.append(line("waiting", waiting)) }
     lines += block("FAULT", router.faults.map(\.text))
     lines += block("DIFFERS", differenceLines(router, asOf: asOf))
     if let held = router.held { lines.append(line("held back", heldText(held, router, asOf: asOf))) }
@@ -95,6 +96,12 @@ private func masterText(_ router: RouterStatus) -> String {
 private func heldText(_ held: HeldStatus, _ router: RouterStatus, asOf: Timestamp) -> String {
     let end = held.until.map { clock($0, asOf: asOf) } ?? "it is master again, or vipd enable \(router.name)"
     return "until \(end) (handed over at \(moment(held.since, asOf: asOf)))"
+}
+
+/// A backup that does not count silence yet, because its port may not forward.
+private func waitingText(_ router: RouterStatus, asOf: Timestamp) -> String? {
+    guard router.state == .backup, let end = router.startDelayUntil else { return nil }
+    return "for the first advert, or for start-delay to end in \(age(end.since(asOf))), at \(clock(end, asOf: asOf))"
 }
 
 private func priorityText(_ router: RouterStatus) -> String {

@@ -21,16 +21,19 @@ package enum ControlRequest: Hashable, Sendable {
     package static let holds = Duration.seconds(1) ... .seconds(30 * 86_400)
 }
 
-/// The names of the virtual routers that a reload touched, each in the order of the configuration.
+/// What a reload touched: names of virtual routers, each list in the order of the configuration.
 package struct ReloadSummary: Hashable, Sendable {
     package var changed: [String]
     package var added: [String]
     package var removed: [String]
+    /// What is in force now and may not be meant so, `file:line:column: warning: message` each.
+    package var warnings: [String]
 
-    package init(changed: [String] = [], added: [String] = [], removed: [String] = []) {
+    package init(changed: [String] = [], added: [String] = [], removed: [String] = [], warnings: [String] = []) {
         self.changed = changed
         self.added = added
         self.removed = removed
+        self.warnings = warnings
     }
 }
 

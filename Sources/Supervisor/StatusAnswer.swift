@@ -127,11 +127,11 @@ extension RouterStatus {
                 text: fault.sentence(names))
         }
         upDatetime = snapshot.upSince == 0 ? nil : time.timestamp(snapshot.upSince)
+        startDelayUntil = snapshot.delayedUntil > time.boot ? time.timestamp(snapshot.delayedUntil) : nil
         discontinuityDatetime = snapshot.countingSince == 0 ? nil : time.timestamp(snapshot.countingSince)
         masterDownIntervalMs = snapshot.masterDownInterval.roundedMilliseconds
         masterDownInterval = (snapshot.masterDownInterval.nanoseconds + 5_000_000) / 10_000_000
-        skewTimeUs = snapshot.skewTime.nanoseconds / 1000
-        skewTime = skewTimeUs
+        skewTime = snapshot.skewTime.nanoseconds / 1000
         timerLateMaxUs = snapshot.timerLateMax.nanoseconds / 1000
         lastProtocolError = snapshot.lastProtocolError?.protocolErrorWord ?? lastProtocolError
         newMasterReason = NewMasterReason(snapshot.state, since: snapshot.lastTransition?.cause).rawValue

@@ -192,7 +192,8 @@ extension StatusServerConnection {
     ) {
         switch (reply, request) {
         case (.reloaded(let summary), _):
-            let answer = ReloadAnswer(changed: summary.changed, added: summary.added, removed: summary.removed)
+            let answer = ReloadAnswer(
+                changed: summary.changed, added: summary.added, removed: summary.removed, warnings: summary.warnings)
             respond(answer, status: .ok, to: head, context: context)
         case (.invalid(let errors), _):
             respond(ReloadErrors(errors: errors), status: .unprocessableEntity, to: head, context: context)

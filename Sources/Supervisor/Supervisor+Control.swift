@@ -116,7 +116,8 @@ extension Supervisor {
             verdicts?.judged(changed: true)
         }
         mirrorConfiguration()
-        let summary = plan.summary
+        var summary = plan.summary
+        summary.warnings = configuration.warnings.map(\.description)
         log.write(
             .notice, "reloaded",
             [
@@ -131,7 +132,7 @@ extension Supervisor {
             return
         }
         for command in commands { keeper.send(command) }
-        awaitingReady.append { [unowned self] in reloaded(answers, .reloaded(summary)) }
+        awaitingReady.append { [unowned self, summary] in reloaded(answers, .reloaded(summary)) }
     }
 
     // MARK: Disable and enable

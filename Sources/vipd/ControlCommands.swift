@@ -10,7 +10,7 @@ struct ReloadCommand: ParsableCommand {
         commandName: "reload", abstract: "Makes the agent read its configuration again.",
         discussion: """
             A bad configuration changes nothing: its errors are printed and the exit code is 1. A good one touches \
-            only the virtual routers that changed; their names are printed.
+            only the virtual routers that changed; their names are printed, and its warnings.
             """)
 
     @OptionGroup var socket: SocketOptions
@@ -28,12 +28,12 @@ struct ReloadCommand: ParsableCommand {
         switch answer.code {
         case 200:
             let summary = try decode(ReloadAnswer.self, answer)
-            for (word, names) in [
+            for warning in summary.warnings { complain(warning) }
+            let touched = [
                 ("changed", summary.changed), ("added", summary.added), ("removed", summary.removed),
-            ] where !names.isEmpty {
-                try writeOut(line: "\(word): \(names.joined(separator: ", "))")
-            }
-            if summary == ReloadAnswer() { try writeOut(line: "no virtual router changed") }
+            ].filter { !$0.1.isEmpty }
+            for (word, names) in touched { try writeOut(line: "\(word): \(names.joined(separator: ", "))") }
+            if touched.isEmpty { try writeOut(line: "no virtual router changed") }
         case 422:
             for line in try decode(ReloadErrors.self, answer).errors { complain(line) }
             throw Exit.no

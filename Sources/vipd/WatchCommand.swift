@@ -7,8 +7,10 @@ struct WatchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "watch", abstract: "Follows transitions and warnings live.",
         discussion: """
-            First a line for the present state of each virtual router, then a line for each transition with its \
-            reason, each difference of a peer's configuration, what was dropped, and each router that changes too often. With --json the lines of `GET /v1/events` as they come, a keep-alive every 5 s included.
+            First a line for the present state of each virtual router and for each present difference of a peer's \
+            configuration, then a line for each transition with its reason, each difference that is new, what was \
+            dropped, and each router that changes too often. With --json the lines of `GET /v1/events` as they come, \
+            a keep-alive every 5 s included.
             """)
 
     @Flag(help: "Print the JSON lines of the status socket.")
@@ -19,13 +21,14 @@ struct WatchCommand: ParsableCommand {
         var client = socket.client
         // Two keep-alive lines may be missed before the agent counts as stopped.
         client.timeout = .seconds(15)
+        var present: StatusDocument?
         do {
             let refusal = try client.follow("/v1/events") { line in
                 if let line {
-                    try show(line)
+                    try show(line, after: present)
                 } else if !json {
                     // Asked after the stream has begun, so that no transition falls between the two.
-                    try showPresent()
+                    present = try showPresent()
                 }
                 return true
             }
@@ -36,17 +39,20 @@ struct WatchCommand: ParsableCommand {
         throw Exit.unknown
     }
 
-    private func showPresent() throws {
+    private func showPresent() throws -> StatusDocument {
         let document = try decode(StatusDocument.self, try ask("GET", "/v1/status", socket.client))
-        for router in document.virtualRouters {
-            try writeOut(line: presentText(router, asOf: document.asOf))
+        for line in document.virtualRouters.flatMap({ presentText($0, asOf: document.asOf) }) {
+            try writeOut(line: line)
         }
+        return document
     }
 
-    private func show(_ line: [UInt8]) throws {
+    private func show(_ line: [UInt8], after present: StatusDocument?) throws {
         if json { return try writeOut(line + [UInt8(ascii: "\n")]) }
         // What this version does not know is nothing it could print.
         guard let event = try? decodeJSON(EventDocument.self, from: line), let text = eventText(event) else { return }
+        // It was told between the beginning of the stream and the question, whose answer had it.
+        if case .difference(let difference) = event, let present, present.includes(difference) { return }
         try writeOut(line: text)
     }
 }

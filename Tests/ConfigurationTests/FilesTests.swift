@@ -129,8 +129,10 @@ struct FilesTests {
     }
 
     @Test func anErrorIsWrittenAsCompilersDo() {
-        let one = ConfigurationError(file: "a.yaml", line: 3, column: 7, message: "no")
+        let one = ConfigurationProblem(file: "a.yaml", line: 3, column: 7, message: "no")
         #expect(one.description == "a.yaml:3:7: no")
+        let doubt = ConfigurationProblem(.warning, file: "a.yaml", line: 3, column: 7, message: "no")
+        #expect(doubt.description == "a.yaml:3:7: warning: no" && doubt != one)
         #expect(ConfigurationErrors([one, one]).description == "a.yaml:3:7: no\na.yaml:3:7: no")
     }
 }

@@ -200,6 +200,21 @@ struct NodeBench {
         #expect(bench.counter(.vridErrors) == 0)
     }
 
+    @Test func `a VRID that nobody has is told once in ten seconds, with how often it came`() {
+        var bench = NodeBench()
+        bench.add(1)
+        bench.wait(.seconds(4))
+        var told: [Node.DropNotice] = []
+        for _ in 0..<120 {
+            if let notice = bench.receive(254, vrid: 99) { told.append(notice) }
+            bench.wait(.milliseconds(100))
+        }
+        #expect(told.map(\.count) == [1, 100])
+        #expect(told.allSatisfy { $0.router == nil && $0.reason == .vrid })
+        #expect(bench.node.strayCounters(on: 7)[.vridErrors] == 120)
+        #expect(bench.state(1) == .master && bench.counter(.advertsReceived) == 0)
+    }
+
     @Test func `stop resigns all and tells when all are at rest`() {
         var bench = NodeBench()
         bench.add(1)
@@ -253,7 +268,7 @@ struct NodeBench {
         bench.wait(.seconds(4))
         bench.step { node, now, actions in node.remove(RouterID(1), at: now, appendingTo: &actions) }
         bench.add(2) { $0.vrid = vrid }
-        bench.wait(.seconds(60))
+        for _ in 0..<60 { bench.wait(.seconds(1)) }
         #expect(bench.state(1) == .master && bench.state(2) == .initialize)
         bench.step { node, now, actions in
             node.gate(RouterID(1), sequence: 1, failure: nil, at: now, appendingTo: &actions)

@@ -28,8 +28,10 @@ private func delayed(_ priority: UInt8 = 100, _ delay: Duration = .seconds(5)) -
     @Test(arguments: [50, 200] as [UInt8])
     func `any advert of this virtual router ends it`(_ priority: UInt8) {
         var bench = delayed()
+        #expect(bench.router.delayedUntil == bench.now + .seconds(5))
         bench.now = bench.now + .seconds(1)
         bench.advert(priority)
+        #expect(bench.router.delayedUntil == nil)
         #expect(bench.untilDeadline == masterDown)
         // Only the first one does.
         bench.now = bench.now + .seconds(1)

@@ -94,8 +94,40 @@ private func bench(multicast: Bool = false) -> NodeBench {
         #expect(facts.source(for: configuration) == other)
         configuration.peers = [UnicastPeer(.ipv4(IPv4Address(198, 51, 100, 128)))]
         #expect(facts.source(for: configuration) == Bench.me, "in no network: the first")
-        configuration.peers = [UnicastPeer(Bench.me), UnicastPeer(one)]
-        #expect(facts.source(for: configuration) == Bench.me, "one list for all hosts")
+        let near = UnicastPeer(.ipv4(IPv4Address(198, 51, 100, 127)))
+        let far = UnicastPeer(.ipv4(IPv4Address(203, 0, 113, 9)))
+        configuration.peers = [far, near, UnicastPeer(one)]
+        #expect(facts.source(for: configuration) == other, "the first that is on the link decides")
+        configuration.peers = [far]
+        #expect(facts.source(for: configuration) == Bench.me, "none is on the link")
+        for list in [[Bench.me, one], [one, Bench.me]] {
+            configuration.peers = list.map { UnicastPeer($0) }
+            #expect(facts.source(for: configuration) == Bench.me, "one list for all hosts")
+        }
+        for list in [[other, near.address], [far.address, other], [one, other]] {
+            configuration.peers = list.map { UnicastPeer($0) }
+            #expect(facts.source(for: configuration) == other, "one list for all hosts names this one")
+        }
+    }
+
+    @Test func `over IPv6 the same, and link-local peers are answered link-locally`() {
+        var facts = InterfaceFacts(index: 7, sourceIPv6: IPv6Address(high: 0xFE80 << 48, low: 2))
+        let prefix: UInt64 = 0x2001_0DB8 << 32
+        facts.globalIPv6 = IPv6Address(high: prefix, low: 2)
+        func address(_ high: UInt64, _ low: UInt64) -> IPAddress { .ipv6(IPv6Address(high: high, low: low)) }
+        facts.networks = [
+            InterfaceAddress(address: address(prefix, 2), prefixLength: 64),
+            InterfaceAddress(address: address(prefix + 1, 2), prefixLength: 64),
+            InterfaceAddress(address: address(0xFE80 << 48, 2), prefixLength: 64),
+        ]
+        var configuration = Bench.configuration()
+        configuration.addresses = [InterfaceAddress(address: NodeBench.peer6, prefixLength: 128)]
+        configuration.peers = [UnicastPeer(address(prefix + 9, 3)), UnicastPeer(address(prefix + 1, 3))]
+        #expect(facts.source(for: configuration) == address(prefix + 1, 2))
+        configuration.peers = [UnicastPeer(address(prefix + 9, 3))]
+        #expect(facts.source(for: configuration) == address(prefix, 2), "the global one")
+        configuration.peers = [UnicastPeer(address(0xFE80 << 48, 3))]
+        #expect(facts.source(for: configuration) == address(0xFE80 << 48, 2))
     }
 
     @Test func `each of them elects for itself`() {

@@ -10,7 +10,7 @@ import System
 import Testing
 import Wire
 
-private func configuration(
+func configuration(
     _ family: AddressFamily, interval: Duration = .milliseconds(100), gatesRelease: Bool = false
 ) -> VirtualRouterConfiguration {
     let text = family == .ipv4 ? "10.9.0.100/32" : "fe80::5e:a/128"
@@ -20,13 +20,13 @@ private func configuration(
 }
 
 /// Whether the address of `configuration` is on the interface now.
-private func isHeld(_ configuration: VirtualRouterConfiguration) throws -> Bool {
+func isHeld(_ configuration: VirtualRouterConfiguration) throws -> Bool {
     let text = "\(configuration.addresses[0].address)"
     return try sh("ip address show dev va").contains(" \(text)/")
 }
 
 /// An engine that has just become master.
-private func master(_ configuration: VirtualRouterConfiguration) throws -> EngineProcess {
+func master(_ configuration: VirtualRouterConfiguration) throws -> EngineProcess {
     let engine = try EngineProcess()
     engine.tell(.configure(RouterID(1), configuration, disabled: false))
     engine.tell(.commit)
@@ -44,7 +44,7 @@ private func listener(on hosts: borrowing TwoHosts) throws -> AdvertSocket {
 }
 
 /// The priorities of the adverts that are queued at a listener, in their order.
-private func priorities(at listener: borrowing AdvertSocket) throws -> [UInt8] {
+func priorities(at listener: borrowing AdvertSocket) throws -> [UInt8] {
     var buffer = PacketBuffer()
     var priorities: [UInt8] = []
     while let packet = try listener.receive(into: &buffer) {
@@ -327,20 +327,17 @@ struct EngineTests {
         }
     }
 
-    @Test func `two unicast routers of one VRID send to their peers and to nobody else`() async throws {
+    @Test func `a backup that waits for its start delay says until when`() async throws {
         try await withTwoHosts { hosts in
-            var one = configuration(.ipv4)
-            one.peers = [UnicastPeer(.ipv4(IPv4Address(10, 9, 0, 2)))]
-            var other = one
-            other.addresses = [InterfaceAddress("10.9.0.101/32")].compactMap { $0 }
-            other.peers = [UnicastPeer(.ipv4(IPv4Address(10, 9, 0, 3)))]
+            var wanted = configuration(.ipv4)
+            wanted.startDelay = .seconds(600)
+            let begun = Clock.boottime()
             let engine = try EngineProcess()
-            engine.tell(.configure(RouterID(1), one, disabled: false))
-            engine.tell(.configure(RouterID(2), other, disabled: false))
+            engine.tell(.configure(RouterID(1), wanted, disabled: false))
             engine.tell(.commit)
-            #expect(engine.reaches(.master) && engine.reaches(.master, 2))
-            let groups = try sh("ip maddress show dev va")
-            #expect(!groups.contains("224.0.0.18"), "no group is joined")
+            let waits = engine.reaches(.backup)
+            let until = try #require(engine.lastSnapshot).delayedUntil - begun
+            #expect(waits && (600_000_000_000...610_000_000_000).contains(until))
         }
     }
 

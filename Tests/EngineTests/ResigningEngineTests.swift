@@ -10,21 +10,6 @@ import System
 import Testing
 import Wire
 
-private func configuration(_ family: AddressFamily) -> VirtualRouterConfiguration {
-    let text = family == .ipv4 ? "10.9.0.100/32" : "fe80::5e:a/128"
-    return VirtualRouterConfiguration(
-        interface: "va", vrid: 10, priority: 200, advertisementInterval: .milliseconds(100),
-        addresses: [InterfaceAddress(text)].compactMap { $0 })
-}
-
-private func master(_ configuration: VirtualRouterConfiguration) throws -> EngineProcess {
-    let engine = try EngineProcess()
-    engine.tell(.configure(RouterID(1), configuration, disabled: false))
-    engine.tell(.commit)
-    guard engine.reaches(.master) else { throw LabError("no master: \(engine.reports)") }
-    return engine
-}
-
 /// An advert of another master, and its announcement if `announces`, from host B.
 private func succeed(_ wanted: VirtualRouterConfiguration, announcing: Bool, on hosts: borrowing TwoHosts) throws {
     let family = wanted.family
@@ -55,7 +40,7 @@ struct ResigningEngineTests {
     /// How long both held the address, as the engine tells it.
     private func overlap(_ family: AddressFamily, announcing: Bool, on hosts: borrowing TwoHosts) throws -> Duration {
         let engine = try master(configuration(family))
-        engine.tell(.handOver(RouterID(1)))
+        engine.tell(.handOver(RouterID(1), patience: .zero))
         guard engine.reaches(.resigning) else { throw LabError("it does not resign: \(engine.reports)") }
         try succeed(configuration(family), announcing: announcing, on: hosts)
         var overlap: Duration?

@@ -65,6 +65,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         }
         snapshot.countingSince = 3
         snapshot.upSince = -4
+        snapshot.delayedUntil = 88
         snapshot.lastProtocolError = .checksum
         snapshot.timerLateMax = .nanoseconds(5)
         snapshot.differences = [

@@ -102,7 +102,6 @@ struct AnswerTests {
         #expect(router.faults.isEmpty)
         #expect(router.advertisementIntervalMs == 100)
         #expect(router.masterDownIntervalMs == 360.937)
-        #expect(router.skewTimeUs == 60_937)
         #expect(router.localAddress == "192.0.2.2")
         #expect(router.master == MasterStatus(address: "192.0.2.2", priority: 90, isSelf: true))
         #expect(
@@ -123,6 +122,19 @@ struct AnswerTests {
                 CheckStatus(check: "witness", state: "passing", reason: nil, onFailure: "fault"),
                 CheckStatus(check: "role", state: "failing", reason: "exit status 1", onFailure: "weight -60"),
             ])
+    }
+
+    @Test func `a start delay is shown while it lasts`() throws {
+        func shown(_ end: Int64) throws -> Timestamp? {
+            let state = try mirror { snapshot in
+                snapshot.state = .backup
+                snapshot.delayedUntil = end
+            }
+            return document(state).virtualRouters.first?.startDelayUntil
+        }
+        #expect(try shown(103 * second) == wall(103))
+        #expect(try shown(100 * second) == nil)
+        #expect(try shown(0) == nil)
     }
 
     @Test func `every leaf of RFC 8347 and RFC 6527 has its value`() throws {

@@ -143,6 +143,9 @@ extension StatusSocketTests {
                 #expect(try run("reload --socket \(client.path)") == ("changed: web\nadded: x, y\n", "", 0))
                 agent.state.withLock { $0.reply = .reloaded(ReloadSummary()) }
                 #expect(try run("reload --socket \(client.path)") == ("no virtual router changed\n", "", 0))
+                agent.state.withLock { $0.reply = .reloaded(ReloadSummary(warnings: ["a.yaml:1:2: warning: odd"])) }
+                let odd = try run("reload --socket \(client.path)")
+                #expect(odd == ("no virtual router changed\n", "a.yaml:1:2: warning: odd\n", 0))
                 agent.state.withLock { $0.reply = .invalid(["a.yaml:1:2: wrong", "a.yaml:3:4: worse"]) }
                 #expect(try run("reload --socket \(client.path)") == ("", "a.yaml:1:2: wrong\na.yaml:3:4: worse\n", 1))
             }
@@ -198,6 +201,14 @@ extension StatusSocketTests {
         @Test func `watch prints what is and what happens, and ends with exit code 2 when the agent does`() throws {
             try withServer { (agent, server, client) throws in
                 let output = Output()
+                let early = Timestamp(milliseconds: 500)
+                agent.state.withLock {
+                    $0.document.virtualRouters[1].differences = [
+                        DifferenceStatus(
+                            peer: "192.0.2.3", kind: "version", ownValue: "3", peerValue: "2", text: "t", first: early,
+                            last: early, count: 1)
+                    ]
+                }
                 let command = "\(try program()) watch --socket \(client.path) 2>&1; echo $?"
                 detach {
                     let text = try? read(command)
@@ -207,6 +218,13 @@ extension StatusSocketTests {
                 let move = TransitionDocument(
                     router: "web", from: .backup, to: .master, cause: "owner", text: "t",
                     at: Timestamp(milliseconds: 2000), priority: 255)
+                for at in [early, Timestamp(milliseconds: 3000)] {
+                    agent.publish(
+                        .difference(
+                            DifferenceDocument(
+                                router: "web", peer: "192.0.2.3", kind: "version", ownValue: "3", peerValue: "2",
+                                text: "t", at: at)))
+                }
                 agent.publish(.transition(move))
                 _ = usleep(200_000)
                 server.close()
@@ -215,6 +233,8 @@ extension StatusSocketTests {
                     output.text.withLock { $0 } == """
                         1970-01-01T00:00:01.000Z  database  is backup  priority 100
                         1970-01-01T00:00:01.000Z  web  is backup  priority 100
+                        1970-01-01T00:00:01.000Z  web  192.0.2.3 DIFFERS  version: t  since 1970-01-01T00:00:00.500Z
+                        1970-01-01T00:00:03.000Z  web  192.0.2.3 DIFFERS  version: t
                         1970-01-01T00:00:02.000Z  web  backup -> master  priority 255  owner: t
                         vipd has stopped
                         2

@@ -56,12 +56,13 @@ extension StatusSocketTests {
         @Test func `a reload answers with what it touched`() throws {
             try withServer { (agent, _, client) throws in
                 agent.state.withLock {
-                    $0.reply = .reloaded(ReloadSummary(changed: ["web"], added: ["x"], removed: ["y"]))
+                    $0.reply = .reloaded(
+                        ReloadSummary(changed: ["web"], added: ["x"], removed: ["y"], warnings: ["odd"]))
                 }
                 let answer = try client.ask("POST", "/v1/reload")
                 #expect(
                     String(decoding: answer.body, as: UTF8.self)
-                        == #"{"added":["x"],"changed":["web"],"removed":["y"]}"#
+                        == #"{"added":["x"],"changed":["web"],"removed":["y"],"warnings":["odd"]}"#
                         + "\n")
                 #expect(agent.state.withLock { $0.requests } == [.reload])
             }

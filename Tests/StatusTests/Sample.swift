@@ -22,8 +22,8 @@ func sampleRouter() -> RouterStatus {
     router.upDatetime = time("2026-11-21T02:59:59.889Z")
     router.masterDownIntervalMs = 360.937
     router.masterDownInterval = 36
-    router.skewTimeUs = 60_937
     router.skewTime = 60_937
+    router.startDelayUntil = time("2026-11-21T05:03:10.000Z")
     router.localAddress = "192.0.2.2"
     router.lastAdvSource = "192.0.2.2"
     router.master = MasterStatus(address: "192.0.2.2", priority: 90, isSelf: true)
@@ -102,7 +102,8 @@ let sampleRouterJSON =
     + #""new-master-reason":"no-response","#
     + #""peers":[{"address":"192.0.2.3","minimum-ttl":255},{"address":"198.51.100.3","minimum-ttl":254}],"#
     + #""preempt":{"enabled":true,"hold-time":30},"priority":150,"#
-    + #""since":"2026-11-21T03:00:00.250Z","skew-time":60937,"skew-time-us":60937,"state":"master","#
+    + #""since":"2026-11-21T03:00:00.250Z","skew-time":60937,"start-delay-until":"2026-11-21T05:03:10.000Z","#
+    + #""state":"master","#
     + #""statistics":{"advertisement-rcvd":10,"advertisement-sent":20,"checksum-errors":3,"length-errors":0},"#
     + #""timer-late-max-us":120,"unknown-since":null,"up-datetime":"2026-11-21T02:59:59.889Z","version":3,"#
     + #""virtual-ipv4-address":["192.0.2.10","192.0.2.111"],"virtual-ipv6-address":[],"virtual-mac":null,"vrid":51}"#

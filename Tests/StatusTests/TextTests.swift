@@ -39,6 +39,7 @@ struct TextTests {
         router.effectivePriority = 150
         router.master = MasterStatus(address: "192.0.2.3", priority: 200, isSelf: false)
         router.lastAdvertHeardMsAgo = 12.3
+        router.startDelayUntil = nil
         let lines = routerText(router, asOf: time("2026-11-22T05:03:03.500Z")).split(separator: "\n")
         #expect(lines[0] == "database  backup for 1 d 2 h, since 2026-11-21 03:00:00.250 UTC")
         #expect(lines[1] == "  master     another host, 192.0.2.3, priority 200")
@@ -62,7 +63,19 @@ struct TextTests {
             lines.contains(
                 "  held back  until it is master again, or vipd enable database (handed over at 03:00:00.250 UTC, 50 ms ago)"
             ))
-        #expect(presentText(router, asOf: time("2026-11-21T03:00:00.300Z")).hasSuffix("03:00:00.250Z  held back"))
+        #expect(presentText(router, asOf: time("2026-11-21T03:00:00.300Z"))[0].hasSuffix("03:00:00.250Z  held back"))
+    }
+
+    @Test func `a backup in its start delay says what it waits for`() {
+        var router = sampleRouter()
+        router.state = .backup
+        router.master = nil
+        let lines = routerText(router, asOf: time("2026-11-21T05:03:03.500Z")).split(separator: "\n")
+        #expect(lines[1] == "  master     none heard yet")
+        #expect(
+            lines[2] == "  waiting    for the first advert, or for start-delay to end in 6.5 s, at 05:03:10.000 UTC")
+        router.startDelayUntil = nil
+        #expect(!routerText(router, asOf: time("2026-11-21T05:03:03.500Z")).contains("waiting"))
     }
 
     @Test func `an unknown state says since when and that the rest is old`() {
@@ -140,6 +153,23 @@ struct TextTests {
         router.held = nil
         #expect(
             presentText(router, asOf: time("2026-11-21T05:03:03.500Z"))
-                == "2026-11-21T05:03:03.500Z  database  is master  priority 90  since 2026-11-21T03:00:00.250Z")
+                == [
+                    "2026-11-21T05:03:03.500Z  database  is master  priority 90  since 2026-11-21T03:00:00.250Z",
+                    "2026-11-21T05:03:03.500Z  database  192.0.2.3 DIFFERS  interval: it advertises every 1 s, here 100 ms is"
+                        + " configured  since 2026-11-21T03:00:00.250Z",
+                ])
+    }
+
+    @Test func `a difference that the present state has is told once`() {
+        let document = sampleDocument()
+        var event = DifferenceDocument(
+            router: "database", peer: "192.0.2.3", kind: "interval", ownValue: "100 ms", peerValue: "1 s", text: "",
+            at: document.asOf)
+        #expect(document.includes(event))
+        event.peerValue = "2 s"
+        #expect(!document.includes(event))
+        event.peerValue = "1 s"
+        event.at = Timestamp(milliseconds: document.asOf.milliseconds + 1)
+        #expect(!document.includes(event), "it was told again later")
     }
 }

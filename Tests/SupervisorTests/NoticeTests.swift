@@ -54,13 +54,14 @@ import Wire
 
     @Test func `warnings of the configuration are logged at start and at a reload`() throws {
         var configuration = Configuration(routers: [router("web")])
-        configuration.warnings = [ConfigurationWarning(file: "f", line: 2, column: 3, message: "doubtful")]
+        configuration.warnings = [ConfigurationProblem(.warning, file: "f", line: 2, column: 3, message: "doubtful")]
         let agent = try Agent(configuration)
         let engine = try agent.startedEngine()
         let line = "<4>event=configuration-warning text=\"f:2:3: warning: doubtful\""
         #expect(eventually { agent.logged(line).count == 1 })
         agent.signal(SIGHUP)
         #expect(eventually { agent.logged(line).count == 2 })
+        #expect(agent.ask(.reload) == .reloaded(ReloadSummary(warnings: ["f:2:3: warning: doubtful"])))
         agent.stop(engine)
     }
 }

@@ -40,7 +40,11 @@ extension ScenarioWorld {
     ) throws(ScenarioError) {
         switch key {
         case "vrid": configuration.vrid = try words.number(key)
-        case "version": configuration.version = try Self.version(&words)
+        case "version":
+            let word = try words.next(key)
+            configuration.alsoVersion2 = word == "both"
+            configuration.version = word == "both" ? .v3 : try Self.version(word)
+        case "peers": configuration.peers = try Self.peers(words.next(key))
         case "priority": configuration.priority = try words.number(key)
         case "interval": configuration.advertisementInterval = try words.duration(key)
         case "preempt": configuration.preempt = try words.flag(key)
@@ -71,10 +75,24 @@ extension ScenarioWorld {
         }
     }
 
-    private static func version(_ words: inout ScenarioWords) throws(ScenarioError) -> ProtocolVersion {
-        let number: UInt8 = try words.number("version")
-        guard let version = ProtocolVersion(rawValue: number) else { throw ScenarioError("version is 2 or 3") }
+    private static func version(_ word: String) throws(ScenarioError) -> ProtocolVersion {
+        guard let number = UInt8(word), let version = ProtocolVersion(rawValue: number) else {
+            throw ScenarioError("version is 2, 3 or, for a router, both")
+        }
         return version
+    }
+
+    /// `192.0.2.3,198.51.100.3:254`: addresses, with the least hop limit where it is not 255. IPv4 only.
+    private static func peers(_ text: String) throws(ScenarioError) -> [UnicastPeer] {
+        var peers: [UnicastPeer] = []
+        for part in text.split(separator: ",") where part != "none" {
+            let pieces = part.split(separator: ":").map(String.init)
+            guard let address = pieces.first.flatMap({ IPAddress($0) }),
+                let least = UInt8(pieces.count == 2 ? pieces[1] : "255")
+            else { throw ScenarioError("'\(part)' is no peer") }
+            peers.append(UnicastPeer(address, minimumHopLimit: least))
+        }
+        return peers
     }
 
     static func addresses(_ text: String) throws(ScenarioError) -> [InterfaceAddress] {
@@ -116,6 +134,7 @@ extension ScenarioWorld {
             interval: configuration.advertisementInterval, addresses: configuration.addresses.map(\.address),
             password: configuration.password)
         var origin: PacketOrigin?
+        var destination: IPAddress?
         var hopLimit: UInt8 = 255
         var times = 1
         var distance = Duration.zero
@@ -125,9 +144,10 @@ extension ScenarioWorld {
             case "from":
                 let source = try words.address(key)
                 origin = PacketOrigin(source: source, destination: .vrrpGroup(source.family), hopLimit: 255)
+            case "to": destination = try words.address(key)
             case "priority": advert.priority = try words.number(key)
             case "interval": advert.interval = try words.duration(key)
-            case "version": advert.version = try Self.version(&words)
+            case "version": advert.version = try Self.version(words.next(key))
             case "vrid": advert.vrid = try words.number(key)
             case "addresses": advert.addresses = try Self.addresses(words.next(key)).map(\.address)
             case "form": advert.checksumForm = try words.next(key) == "pseudo" ? .pseudoHeader : .message
@@ -141,6 +161,7 @@ extension ScenarioWorld {
         }
         guard var origin else { throw ScenarioError("from whom?") }
         origin.hopLimit = hopLimit
+        if let destination { origin.destination = destination }
         var payload: [UInt8] = []
         advert.encode(into: &payload, source: origin.source, destination: origin.destination)
         for index in 0..<times {

@@ -36,6 +36,15 @@ struct ScenarioHost {
         }
         return (router.id, router.configuration)
     }
+
+    /// What is sent there comes to this host: the group, or its own address.
+    func isReached(by destination: IPAddress) -> Bool {
+        guard destination != .vrrpGroup(destination.family) else { return true }
+        return switch destination {
+        case .ipv4(let address): facts?.sourceIPv4 == address
+        case .ipv6(let address): facts?.sourceIPv6 == address
+        }
+    }
 }
 
 struct ScenarioPacket {
@@ -210,16 +219,16 @@ struct ScenarioWorld {
 
     private mutating func send(_ router: VirtualRouter, _ priority: UInt8, from host: Int) {
         guard let source = router.standing.localAddress, !isCut else { return }
-        let configuration = router.configuration
-        let advert = OutgoingAdvertisement(
-            version: configuration.version, vrid: configuration.vrid, priority: priority,
-            interval: configuration.advertisementInterval, addresses: configuration.addresses.map(\.address),
-            checksumForm: router.checksumForm, password: configuration.password)
-        let origin = PacketOrigin(source: source, destination: .vrrpGroup(configuration.family), hopLimit: 255)
-        var payload: [UInt8] = []
-        advert.encode(into: &payload, source: origin.source, destination: origin.destination)
-        for other in hosts.indices where other != host {
-            packets.append(ScenarioPacket(host: other, arrives: now + delay, payload: payload, origin: origin))
+        let (advert, twin) = router.adverts(priority: priority)
+        for advert in [advert, twin].compactMap({ $0 }) {
+            router.configuration.forEachDestination(from: source) { destination in
+                var payload: [UInt8] = []
+                advert.encode(into: &payload, source: source, destination: destination)
+                let origin = PacketOrigin(source: source, destination: destination, hopLimit: 255)
+                for other in hosts.indices where other != host && hosts[other].isReached(by: destination) {
+                    packets.append(ScenarioPacket(host: other, arrives: now + delay, payload: payload, origin: origin))
+                }
+            }
         }
     }
 

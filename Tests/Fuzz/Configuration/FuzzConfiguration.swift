@@ -22,7 +22,7 @@ public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 
     return 0
 }
 
-private func check(_ errors: [ConfigurationError]) {
+private func check(_ errors: [ConfigurationProblem]) {
     promise(!errors.isEmpty && errors.count <= 100, "a refusal has 1 to 100 reasons")
     for error in errors {
         promise(error.line >= 1 && error.column >= 1 && error.file == "f", "an error has a place")
