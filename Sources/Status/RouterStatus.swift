@@ -186,8 +186,8 @@ package struct RouterStatus: Hashable, Sendable, Codable {
 
     /// The same for one that hands it over.
     package var handoverPatience: Duration {
-        // Two gates of an hour and some time for the election.
-        .milliseconds(Int64(min(max(handoverLimitMs, 0), 9_000_000)))
+        // Three gates of an hour and some time for the election.
+        .milliseconds(Int64(min(max(handoverLimitMs, 0), 11_500_000)))
     }
 }
 

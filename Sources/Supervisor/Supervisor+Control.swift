@@ -225,7 +225,8 @@ extension Supervisor {
         awaitingDisabled[name, default: []].append(awaited)
         // Its own limit: that of an earlier request must not cut this one short.
         let limit =
-            (router.configuration.gateRelease?.timeout ?? .zero) + router.configuration.resigningTime + .seconds(5)
+            (router.configuration.gateRelease?.timeout ?? .zero) + router.configuration.election.resigningTime
+            + .seconds(5)
         awaited.limit = loop.after(limit) { [unowned self] in
             awaitingDisabled[name]?.removeAll { $0 === awaited }
             awaited.give(.refused("\(name) is not given up yet; it is disabled as soon as it is"))

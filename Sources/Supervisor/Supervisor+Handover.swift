@@ -26,18 +26,15 @@ final class AwaitedHandover {
 }
 
 extension RouterConfiguration {
-    /// How long a master of this router may resign until its addresses go, though nobody takes over.
-    var resigningTime: Duration {
-        let interval: Duration = election.version == .v2 ? .seconds(1) : election.advertisementInterval
-        return interval + .milliseconds(250)
-    }
+    /// How long the claim gate of another host may take, as far as this one knows: all are configured alike.
+    var successorPatience: Duration { gateClaim?.timeout ?? .zero }
 
     /// How long a handover may take until the engine tells what came of it. Behind a release gate this host waits as any backup
-    /// does until it takes the addresses again, and that may have a gate, too. `masterDown`: the present interval of that name.
+    /// does until it takes the addresses again, and that has a gate, too. `masterDown`: the present interval of that name.
     func handoverLimit(masterDown: Duration) -> Duration {
-        guard let gateRelease else { return resigningTime + .seconds(5) }
-        return gateRelease.timeout + max(masterDown, election.advertisementInterval * 4)
-            + (gateClaim?.timeout ?? .zero) + .seconds(5)
+        guard let gateRelease else { return election.resigningTime + successorPatience + .seconds(5) }
+        return gateRelease.timeout + max(masterDown, election.advertisementInterval * 4) + successorPatience * 2
+            + .seconds(5)
     }
 }
 
@@ -73,7 +70,7 @@ extension Supervisor {
                 .notice, "handover-ordered",
                 ["router": name, "held-until": holds[name]?.until.map { "\(Timestamp(wallNanoseconds: $0))" } ?? ""])
             keeper.send(.hold(router.router, true))
-            keeper.send(.handOver(router.router))
+            keeper.send(.handOver(router.router, patience: router.configuration.successorPatience))
         }
         awaited.answer.limit = loop.after(handoverLimit(of: router)) { [unowned self] in
             guard awaitingHandover[name] === awaited else { return }

@@ -262,7 +262,7 @@ final class Supervisor {
         phase = .stopping
         notifier.stopping()
         let gates = records.values.compactMap { $0.configuration.gateRelease?.timeout }
-        let resigning = records.values.map(\.configuration.resigningTime).max() ?? .zero
+        let resigning = records.values.map(\.configuration.election.resigningTime).max() ?? .zero
         let limit = gates.reduce(resigning + .seconds(5), +)
         log.write(.notice, "stopping", ["within": limit.spoken])
         keeper.stop(within: limit)

@@ -287,7 +287,7 @@ import Wire
 
     @Test func `a handover's release gate goes on when the priority changes, and ends with a last-resort check`() {
         var bench = Bench.master(Bench.configuration(gatesRelease: true))
-        bench.send(.handOver)
+        bench.send(.handOver(patience: .zero))
         #expect(bench.actions == [.runGate(.release, sequence: 1, cause: .handedOver)])
         #expect(bench.router.awaitedGate?.cause == .handedOver)
         bench.facts { $0.effectivePriority = 90 }
@@ -296,7 +296,7 @@ import Wire
         #expect(bench.released && bench.state == .backup && bench.transitions.map(\.cause) == [.handedOver])
 
         bench = Bench.master(Bench.configuration(gatesRelease: true))
-        bench.send(.handOver)
+        bench.send(.handOver(patience: .zero))
         bench.facts { $0.lastResort = Contribution(check: CheckID(1), effect: .lastResort, failure: .stale) }
         #expect(bench.actions.prefix(2) == [.cancelGate(sequence: 1), .handover(.interrupted)])
         #expect(bench.released && bench.state == .backup)

@@ -29,7 +29,7 @@ private let successor = IPAddress.ipv4(IPv4Address(192, 0, 2, 3))
         let reply = agent.post(.handOver("web", holdFor: span))
         #expect(engine.next() == .hold(RouterID(1), true))
         #expect(agent.folder.lines("state/held").count == 1, "it is written down before it is ordered")
-        #expect(engine.next() == .handOver(RouterID(1)))
+        #expect(engine.next() == .handOver(RouterID(1), patience: .zero))
         #expect(reply.value == nil)
         return reply
     }
@@ -257,12 +257,12 @@ private let successor = IPAddress.ipv4(IPv4Address(192, 0, 2, 3))
     @Test func `the limits of a handover cover what it may have to wait for`() {
         var web = router("web")
         web.election.advertisementInterval = .milliseconds(100)
-        #expect(web.resigningTime == .milliseconds(350))
         #expect(web.handoverLimit(masterDown: .milliseconds(361)) == .milliseconds(5_350))
-        web.election.version = .v2
-        #expect(web.resigningTime == .milliseconds(1_250))
-        web = router("web", gateClaim: .shell("true", timeout: .seconds(20)), gateRelease: .shell("true"))
-        #expect(web.handoverLimit(masterDown: .milliseconds(3_609)) == .seconds(5 + 4 + 20 + 5))
+        web = router("web", gateClaim: .shell("true", timeout: .seconds(20)))
+        #expect(web.successorPatience == .seconds(20))
+        #expect(web.handoverLimit(masterDown: .milliseconds(3_609)) == .milliseconds(1_250 + 20_000 + 5_000))
+        web.gateRelease = .shell("true")
+        #expect(web.handoverLimit(masterDown: .milliseconds(3_609)) == .seconds(5 + 4 + 20 + 20 + 5))
     }
 }
 
