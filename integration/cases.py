@@ -1,8 +1,12 @@
 """What many test cases share: the usual virtual router, the usual pair of agents, and questions to the whole segment."""
 
+import json
+import subprocess
 import time
 
-from agent import Agent
+import pytest
+
+from agent import Agent, binaries
 from lab import wait_until
 from stalls import Stalls
 from wire import Capture, wait_for_advert
@@ -100,3 +104,43 @@ def without_a_gap(lab, meanwhile=lambda: None, interval=0.2, vrids=(51,), more=5
             assert max(gaps(capture.adverts(vrid=vrid))) < 1.5 * interval, f"gaps {gaps(capture.adverts(vrid=vrid))}"
         return capture
     return in_attempts(attempt)
+
+
+class Probing:
+    """While this lasts `host` probes for `address` every millisecond (`vipd probe`). Afterwards `lost` is how many probes in a row nobody answered,
+    at most, and `overlap` for how many milliseconds two hosts did at most."""
+
+    def __init__(self, host, address):
+        self.host, self.address = host, address
+
+    def __enter__(self):
+        self.process = self.host.popen(binaries() / "vipd", "probe", self.address, "--interval", "1ms", "--json",
+                                       stdout=subprocess.PIPE, text=True)
+        assert json.loads(self.process.stdout.readline())["type"] == "start"
+        assert json.loads(self.process.stdout.readline())["type"] == "holder", "somebody answers before it begins"
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.records = [json.loads(line) for line in self.process.communicate(timeout=10)[0].splitlines()]
+        # The last probe may not have had the time to be answered.
+        self.lost = max((item["probes"] for item in self._of("gap") if item["over"] or item["probes"] > 1), default=0)
+        self.overlap = max((item["length-ms"] for item in self._of("overlap")), default=0)
+
+    def _of(self, kind):
+        return [item for item in self.records if item["type"] == kind]
+
+
+def clean_rounds(measure, wanted, stall=0.005):
+    """What `measure` returns for up to `wanted` rounds in which this machine let no process of the engine's kind wait for longer than `stall`
+    seconds; four times as many are tried. Without any such round nothing can be judged, and the test is skipped."""
+    found, tried = [], 0
+    while len(found) < wanted and tried < 4 * wanted:
+        with Stalls(realtime=False) as stalls:
+            figures = measure()
+        tried += 1
+        if stalls.worst <= stall:
+            found.append(figures)
+    if not found:
+        pytest.skip(f"this machine is too restless to measure: none of {tried} rounds was without a stall of {stall * 1000:g} ms")
+    return found

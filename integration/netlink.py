@@ -3,8 +3,11 @@
 import ipaddress
 import socket
 import struct
+import threading
+import time
 
-RTM_NEWADDR, RTM_GETADDR, NLMSG_DONE = 20, 22, 3
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR, NLMSG_DONE = 20, 21, 22, 3
+RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x10, 0x100
 NLM_F_REQUEST, NLM_F_DUMP = 1, 0x300
 IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 1, 2, 6, 8, 11
 
@@ -47,3 +50,48 @@ def _read(body, wanted, found):
             "valid": struct.unpack_from("II", attributes[IFA_CACHEINFO])[1],
             "proto": attributes[IFA_PROTO][0] if IFA_PROTO in attributes else None,
         }
+
+
+class AddressEvents:
+    """Every address that the kernel says was added to (or renewed on) or deleted from an interface of `host`, from now on: `(time of the
+    monotonic clock, "added" or "deleted", address)`. Other listeners of netlink see the same."""
+
+    def __init__(self, host, device="eth0"):
+        self.events = []
+        self.socket, self.index = host.inside(lambda: self._open(device))
+        self.closed = threading.Event()
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+        host.lab.finalizers.append(self.close)
+
+    @staticmethod
+    def _open(device):
+        link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        link.bind((0, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
+        link.settimeout(0.1)
+        return link, socket.if_nametoindex(device)
+
+    def _read(self):
+        while not self.closed.is_set():
+            try:
+                data = self.socket.recv(1 << 16)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            while data:
+                length, kind = struct.unpack_from("IH", data)
+                found = {}
+                if kind in (RTM_NEWADDR, RTM_DELADDR):
+                    _read(data[16:length], self.index, found)
+                for address in found:
+                    self.events.append((time.monotonic(), "added" if kind == RTM_NEWADDR else "deleted", address))
+                data = data[(length + 3) & ~3:]
+
+    def of(self, address):
+        return [(at, what) for at, what, which in list(self.events) if which == address]
+
+    def close(self):
+        self.closed.set()
+        self.thread.join(2)
+        self.socket.close()

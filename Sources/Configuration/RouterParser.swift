@@ -69,7 +69,8 @@ extension Problems {
         election(fields, &draft)
         patience(fields, &draft)
         versionDetails(fields, &draft)
-        draft.announcements = announcements(fields, family: draft.family ?? .ipv4)
+        draft.announcements = announcements(
+            fields, family: draft.family ?? .ipv4, interval: draft.interval ?? .seconds(1))
         draft.lease = lease(fields, interval: draft.interval)
         draft.checks = checkUses(fields)
         commands(fields, &draft)
@@ -230,8 +231,13 @@ extension Problems {
         return Array(text.utf8)
     }
 
-    private mutating func announcements(_ fields: Fields<RouterKey>, family: AddressFamily) -> AnnouncementPlan? {
+    /// The refresh is on by default: a loser of another make leaves no trace by which the winner could know that neighbours have
+    /// its binding.
+    private mutating func announcements(
+        _ fields: Fields<RouterKey>, family: AddressFamily, interval: Duration
+    ) -> AnnouncementPlan? {
         var plan = AnnouncementPlan.standard(for: family)
+        plan.refresh = max(interval * 2, .seconds(2))
         guard let node = fields[.announce] else { return plan }
         guard
             let announce = Fields<AnnounceKey>(
@@ -239,11 +245,12 @@ extension Problems {
         else { return nil }
         if let node = announce[.rounds] { plan.rounds = rounds(node, family: family) ?? plan.rounds }
         if let node = announce[.refresh] {
-            if case .scalar("no", _) = node.content {
-                plan.refresh = nil
-            } else {
+            switch node.content {
+            case .scalar("auto", _): break
+            case .scalar("no", _): plan.refresh = nil
+            default:
                 plan.refresh = duration(
-                    node, "refresh", in: .seconds(1) ... .seconds(86400), alternative: ", or no")
+                    node, "refresh", in: .seconds(1) ... .seconds(86400), alternative: ", auto or no")
             }
         }
         return plan

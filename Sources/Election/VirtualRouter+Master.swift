@@ -220,7 +220,9 @@ extension VirtualRouter {
     /// check steps down and lets others come first.
     mutating func reconsider(_ master: Master, previous: Standing, _ now: Instant, _ actions: inout [Action]) {
         var master = master
-        if let sequence = master.releaseGate {
+        let stepsDown = standing.lastResort != nil && previous.lastResort == nil
+        // The gate of a handover goes on whatever else changes: half a fence is worse than a late one.
+        if let sequence = master.releaseGate, handover == nil || stepsDown {
             // The wish to leave was taken back.
             actions.append(.cancelGate(sequence: sequence))
             master.releaseGate = nil

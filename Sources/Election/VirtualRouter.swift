@@ -236,7 +236,8 @@ package struct VirtualRouter: Hashable, Sendable {
     package var awaitedGate: (kind: GateKind, sequence: UInt32, cause: Cause)? {
         switch state {
         case .backup(let backup): backup.gate.map { (.claim, $0.sequence, $0.cause) }
-        case .master(let master): master.releaseGate.map { (.release, $0, idleState.cause) }
+        case .master(let master):
+            master.releaseGate.map { (.release, $0, handover != nil && mayRun ? .handedOver : idleState.cause) }
         case .initialize, .fault, .disabled, .resigning: nil
         }
     }

@@ -215,3 +215,41 @@ package struct RouterAnswer: Hashable, Sendable, Codable {
         self.disabled = disabled
     }
 }
+
+/// The answer to `POST /v1/routers/NAME/handover` when another host is master.
+package struct HandoverAnswer: Hashable, Sendable, Codable {
+    /// `name`: of the virtual router.
+    package var name: String
+    /// `successor`: who is master now, as its adverts name it.
+    package var successor: String
+    /// `after-ms`: from the order to its first advert.
+    package var afterMs: Double
+    /// `overlap-ms`: how long both answered; 0 where there was a gap.
+    package var overlapMs: Double
+    /// `gap-ms`: how long nobody answered; 0 without a release gate.
+    package var gapMs: Double
+    /// `held`: how this host is held back now; null when that has ended already.
+    @OrNull package var held: HeldStatus?
+    /// `text`: the sentence.
+    package var text: String
+
+    private enum CodingKeys: String, CodingKey {
+        case name, successor, held, text
+        case afterMs = "after-ms"
+        case overlapMs = "overlap-ms"
+        case gapMs = "gap-ms"
+    }
+
+    package init(
+        name: String, successor: String, afterMs: Double, overlapMs: Double, gapMs: Double, held: HeldStatus?,
+        text: String
+    ) {
+        self.name = name
+        self.successor = successor
+        self.afterMs = afterMs
+        self.overlapMs = overlapMs
+        self.gapMs = gapMs
+        _held = OrNull(wrappedValue: held)
+        self.text = text
+    }
+}

@@ -22,7 +22,7 @@ package func eventText(_ event: EventDocument) -> String? {
 package func presentText(_ router: RouterStatus, asOf: Timestamp) -> [String] {
     let state =
         "\(asOf)  \(router.name)  is \(router.state.rawValue)  priority \(router.effectivePriority)"
-        + (router.since.map { "  since \($0)" } ?? "")
+        + (router.since.map { "  since \($0)" } ?? "") + (router.held == nil ? "" : "  held back")
     return [state]
         + router.differences.map { difference in
             "\(asOf)  \(router.name)  \(difference.peer) DIFFERS  \(difference.kind): \(difference.text)"

@@ -102,6 +102,11 @@ package struct RouterStatus: Hashable, Sendable, Codable {
     @OrNull package var lastAdvertHeardMsAgo: Double?
     /// `gate-release-timeout-ms`: how long a planned move may wait for the release gate; null when there is none.
     @OrNull package var gateReleaseTimeoutMs: Double?
+    /// `handover-limit-ms`: how long a handover may take at most until it is told what came of it.
+    package var handoverLimitMs: Double = 0
+    /// `held`: it was handed over, and this host does not take the addresses again unless the others are silent or resign; null
+    /// when it is not so.
+    @OrNull package var held: HeldStatus?
     /// `differences`: what peers are configured with that differs from this host, as heard in the last minute.
     package var differences: [DifferenceStatus] = []
     /// `statistics`: a number for every counter; the names are those of `Counter.name`.
@@ -115,7 +120,7 @@ package struct RouterStatus: Hashable, Sendable, Codable {
 
     private enum CodingKeys: String, CodingKey {
         case name, interface, vrid, family, version, state, since, priority, contributions, faults, preempt, master
-        case addresses, statistics, checks, peers, differences, lease
+        case addresses, statistics, checks, peers, differences, lease, held
         case leaseExpires = "lease-expires"
         case alsoVersion2 = "also-version-2"
         case unknownSince = "unknown-since"
@@ -142,6 +147,7 @@ package struct RouterStatus: Hashable, Sendable, Codable {
         case lastProtocolError = "last-protocol-error"
         case lastAdvertHeardMsAgo = "last-advert-heard-ms-ago"
         case gateReleaseTimeoutMs = "gate-release-timeout-ms"
+        case handoverLimitMs = "handover-limit-ms"
         case discontinuityDatetime = "discontinuity-datetime"
         case timerLateMaxUs = "timer-late-max-us"
     }
@@ -183,6 +189,12 @@ package struct RouterStatus: Hashable, Sendable, Codable {
         // An hour is the longest timeout there is; a foreign number must not overflow.
         .milliseconds(Int64(min(max(gateReleaseTimeoutMs ?? 0, 0), 3_600_000)))
     }
+
+    /// The same for one that hands it over.
+    package var handoverPatience: Duration {
+        // Three gates of an hour and some time for the election.
+        .milliseconds(Int64(min(max(handoverLimitMs, 0), 11_500_000)))
+    }
 }
 
 /// Whether and when a router takes over from a lower priority.
@@ -200,6 +212,19 @@ package struct PreemptStatus: Hashable, Sendable, Codable {
     package init(enabled: Bool, holdTime: Double = 0) {
         self.enabled = enabled
         self.holdTime = holdTime
+    }
+}
+
+/// A virtual router that is held back from preemption.
+package struct HeldStatus: Hashable, Sendable, Codable {
+    /// `since`: when it was handed over.
+    package var since: Timestamp
+    /// `until`: when that ends by itself; null when it lasts until it is master again, or enabled.
+    @OrNull package var until: Timestamp?
+
+    package init(since: Timestamp, until: Timestamp?) {
+        self.since = since
+        _until = OrNull(wrappedValue: until)
     }
 }
 

@@ -19,6 +19,7 @@ package func routerText(_ router: RouterStatus, asOf: Timestamp) -> String {
     if let waiting = waitingText(router, asOf: asOf) { lines.append(line("waiting", waiting)) }
     lines += block("FAULT", router.faults.map(\.text))
     lines += block("DIFFERS", differenceLines(router, asOf: asOf))
+    if let held = router.held { lines.append(line("held back", heldText(held, router, asOf: asOf))) }
     lines.append(line("priority", priorityText(router)))
     let width = router.addresses.map(\.address.count).max() ?? 0
     lines += block(
@@ -85,11 +86,17 @@ private func headline(_ router: RouterStatus, asOf: Timestamp) -> String {
 private func masterText(_ router: RouterStatus) -> String {
     guard let master = router.master else {
         // Whoever does not take part does not listen either: that is no news about the segment.
+        if router.state == .resigning { return "this host, until another one takes over" }
         return router.state == .backup ? "none heard yet" : "not known to this host"
     }
     let who = master.isSelf ? "this host" : "another host"
     let address = master.address.map { ", \($0)" } ?? ", which has no address to send from"
     return "\(who)\(address), priority \(master.priority)"
+}
+
+private func heldText(_ held: HeldStatus, _ router: RouterStatus, asOf: Timestamp) -> String {
+    let end = held.until.map { clock($0, asOf: asOf) } ?? "it is master again, or vipd enable \(router.name)"
+    return "until \(end) (handed over at \(moment(held.since, asOf: asOf)))"
 }
 
 /// A backup that does not count silence yet, because its port may not forward.
@@ -112,7 +119,7 @@ private func priorityText(_ router: RouterStatus) -> String {
 /// Presence is wrong when it does not go with the state: a master without, or anybody else with.
 private func presence(_ address: AddressStatus, in state: RouterState) -> String {
     switch (address.present, state) {
-    case (true, .master): "present"
+    case (true, .master), (true, .resigning): "present"
     case (false, .master): "ABSENT"
     case (true, .unknown): "present"
     case (true, _): "PRESENT"

@@ -12,8 +12,13 @@ package enum ControlRequest: Hashable, Sendable {
     case reload
     /// Give up this virtual router on this host and stay out, across restarts.
     case disable(String)
-    /// Take part in it again.
+    /// Take part in it again, and no longer hold it back.
     case enable(String)
+    /// Let another host be master of it, and do not preempt that one for this long; nil: until it is master again.
+    case handOver(String, holdFor: Duration?)
+
+    /// How long a handed over router may be held back.
+    package static let holds = Duration.seconds(1) ... .seconds(30 * 86_400)
 }
 
 /// What a reload touched: names of virtual routers, each list in the order of the configuration.
@@ -32,6 +37,28 @@ package struct ReloadSummary: Hashable, Sendable {
     }
 }
 
+/// A handover that succeeded.
+package struct HandoverResult: Hashable, Sendable {
+    /// Who is master now, as its adverts name it.
+    package var successor: String
+    /// From the order to its first advert.
+    package var after: Duration
+    /// How long both answered; negative for the gap in which nobody did.
+    package var overlap: Duration
+    /// How this host is held back now; nil when that has ended already.
+    package var hold: Hold?
+    /// All of it in a sentence.
+    package var text: String
+
+    package init(successor: String, after: Duration, overlap: Duration, hold: Hold?, text: String) {
+        self.successor = successor
+        self.after = after
+        self.overlap = overlap
+        self.hold = hold
+        self.text = text
+    }
+}
+
 /// What came of a request.
 package enum ControlReply: Hashable, Sendable {
     /// The reload is in force.
@@ -40,10 +67,14 @@ package enum ControlReply: Hashable, Sendable {
     case invalid([String])
     /// The router is disabled or enabled.
     case done
+    /// Another host is master.
+    case handedOver(HandoverResult)
     /// No virtual router has this name.
     case unknownRouter
     /// It could not be done; one clear sentence.
     case refused(String)
+    /// It cannot be told what came of it, or what is so; one clear sentence.
+    case untold(String)
 }
 
 /// Requests that wait for the supervisor.

@@ -67,6 +67,8 @@ package struct RouterMirror: Hashable, Sendable {
     package var configuration: RouterConfiguration
     /// The operator disabled it on this host.
     package var disabled: Bool
+    /// It was handed over and is held back from preemption.
+    package var hold: Hold?
     /// The engine's last; nil before the first. `lastAdvertSent` and `lastAdvertHeard` are kept up to date
     /// between snapshots by the heartbeats, to a second.
     package var snapshot: RouterSnapshot?

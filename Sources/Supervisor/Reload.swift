@@ -135,7 +135,7 @@ struct ReloadPlan: Hashable {
 
     /// What the engine is told, in its order: what leaves first (its VRID may come back under another name), checks before
     /// the routers that refer to them, and checks that nobody refers to any more last. Empty when the engine needs nothing.
-    func commands(known: (CheckID) -> KnownVerdict, disabled: Set<String>) -> [Command] {
+    func commands(known: (CheckID) -> KnownVerdict, disabled: Set<String>, held: Set<String>) -> [Command] {
         var commands: [Command] = removed.map { .remove($0.router) }
         for check in addedChecks + adaptedChecks {
             commands.append(check.definition(known(check.check)))
@@ -144,6 +144,8 @@ struct ReloadPlan: Hashable {
             let isDisabled = disabled.contains(router.configuration.name)
             commands.append(.configure(router.router, router.election, disabled: isDisabled))
         }
+        // The others it knows.
+        commands += added.holds(held)
         commands += removedChecks.map { .removeCheck($0) }
         if !commands.isEmpty { commands.append(.commit) }
         return commands
@@ -158,13 +160,21 @@ extension NumberedCheck {
 
 extension NumberedConfiguration {
     /// What a new engine is told, after hello, sockets and snapshots.
-    func commands(known: (CheckID) -> KnownVerdict, disabled: Set<String>) -> [Command] {
+    func commands(known: (CheckID) -> KnownVerdict, disabled: Set<String>, held: Set<String>) -> [Command] {
         var commands: [Command] = checks.map { $0.definition(known($0.check)) }
         for router in routers {
             let isDisabled = disabled.contains(router.configuration.name)
             commands.append(.configure(router.router, router.election, disabled: isDisabled))
         }
+        commands += routers.holds(held)
         commands.append(.commit)
         return commands
+    }
+}
+
+extension [NumberedRouter] {
+    /// Those of these names are held back.
+    fileprivate func holds(_ names: Set<String>) -> [Command] {
+        filter { names.contains($0.configuration.name) }.map { .hold($0.router, true) }
     }
 }

@@ -28,10 +28,11 @@ package func runSupervisor(
         // Before any thread: all of them must have these blocked.
         let signals = try SignalDescriptor([SIGTERM, SIGINT, SIGHUP])
         let disabled = try DisabledStore(directory: configuration.stateDirectory).read()
+        let holds = try HoldStore(directory: configuration.stateDirectory).read()
         let log = try Log(threshold: configuration.logLevel, priorities: isJournal(environment))
         defer { log.flush(atMost: .seconds(1)) }
         let supervisor = try Supervisor(
-            options: options, engine: engine, configuration: configuration, disabled: disabled,
+            options: options, engine: engine, configuration: configuration, disabled: disabled, holds: holds,
             environment: environment, signals: signals, log: log, load: load)
         try supervisor.run(serve: serveStatus)
         return 0

@@ -102,6 +102,9 @@ extension RouterStatus {
         }
         lease = election.leaseSeconds
         gateReleaseTimeoutMs = router.configuration.gateRelease?.timeout.roundedMilliseconds
+        handoverLimitMs =
+            router.configuration.handoverLimit(masterDown: snapshot?.masterDownInterval ?? .zero).roundedMilliseconds
+        held = router.hold.map(HeldStatus.init)
         checks = router.configuration.checks.map { CheckStatus($0, snapshot: snapshot, in: state) }
         if let snapshot { apply(snapshot, names: state.checkNames, at: time) }
         for counter in Counter.allCases { statistics[counter.name] = snapshot?.counters[counter] ?? 0 }
@@ -135,11 +138,12 @@ extension RouterStatus {
         timerLateMaxUs = snapshot.timerLateMax.nanoseconds / 1000
         lastProtocolError = snapshot.lastProtocolError?.protocolErrorWord ?? lastProtocolError
         newMasterReason = NewMasterReason(snapshot.state, since: snapshot.lastTransition?.cause).rawValue
-        let source = snapshot.state == .master ? snapshot.localAddress : snapshot.master
+        master = MasterStatus(snapshot, at: time)
+        var source = snapshot.state == .master ? snapshot.localAddress : snapshot.master
+        if snapshot.state == .resigning, master == nil { source = snapshot.localAddress }
         lastAdvSource = source.map { "\($0)" }
         differences = snapshot.differences.map { DifferenceStatus($0, at: time) }
         localAddress = snapshot.localAddress.map { "\($0)" }
-        master = MasterStatus(snapshot, at: time)
         if let move = snapshot.lastTransition {
             // The transition has monotonic time, which stands still while the machine is suspended; the beginning of the
             // present state is the same moment in boot time.
@@ -152,6 +156,24 @@ extension RouterStatus {
             let age = max(0, time.boot - snapshot.lastAdvertHeard)
             lastAdvertHeardMsAgo = (Double(age) / 100_000).rounded() / 10
         }
+    }
+}
+
+extension HeldStatus {
+    init(_ hold: Hold) {
+        self.init(
+            since: Timestamp(wallNanoseconds: hold.since), until: hold.until.map { Timestamp(wallNanoseconds: $0) })
+    }
+}
+
+extension HandoverAnswer {
+    /// What is said of a handover that succeeded.
+    init(name: String, _ result: HandoverResult) {
+        self.init(
+            name: name, successor: result.successor, afterMs: result.after.roundedMilliseconds,
+            overlapMs: max(result.overlap, .zero).roundedMilliseconds,
+            gapMs: max(.zero - result.overlap, .zero).roundedMilliseconds, held: result.hold.map(HeldStatus.init),
+            text: result.text)
     }
 }
 

@@ -149,9 +149,15 @@ final class StatusServerConnection: ChannelInboundHandler {
 
     /// The agent bounds its own answer by the gate's timeout; this is for one that does not answer at all.
     private func patience(with request: ControlRequest) -> Duration {
-        guard case .disable(let name) = request else { return limits.answer }
-        let router = service.status().virtualRouters.first { $0.name == name }
-        return limits.answer + (router?.releasePatience ?? .zero)
+        switch request {
+        case .reload, .enable: return limits.answer
+        case .disable(let name):
+            let router = service.status().virtualRouters.first { $0.name == name }
+            return limits.answer + (router?.releasePatience ?? .zero)
+        case .handOver(let name, _):
+            let router = service.status().virtualRouters.first { $0.name == name }
+            return limits.answer + (router?.handoverPatience ?? .zero)
+        }
     }
 
     private func startDeadline(
@@ -195,13 +201,18 @@ extension StatusServerConnection {
             respond(RouterAnswer(name: name, disabled: true), status: .ok, to: head, context: context)
         case (.done, .enable(let name)):
             respond(RouterAnswer(name: name, disabled: false), status: .ok, to: head, context: context)
+        case (.handedOver(let result), .handOver(let name, _)):
+            respond(HandoverAnswer(name: name, result), status: .ok, to: head, context: context)
         case (.done, .reload):
             respond(ReloadAnswer(), status: .ok, to: head, context: context)
-        case (.unknownRouter, .disable(let name)), (.unknownRouter, .enable(let name)):
+        case (.unknownRouter, .disable(let name)), (.unknownRouter, .enable(let name)),
+            (.unknownRouter, .handOver(let name, _)):
             respondUnknown(name, known: service.status().virtualRouters.map(\.name), to: head, context: context)
         case (.refused(let text), _):
             respond(ErrorAnswer(error: text), status: .conflict, to: head, context: context)
-        case (.unknownRouter, .reload):
+        case (.untold(let text), _):
+            respond(ErrorAnswer(error: text), status: .serviceUnavailable, to: head, context: context)
+        case (.unknownRouter, .reload), (.done, .handOver), (.handedOver, _):
             respond(ErrorAnswer(error: "the agent gave no answer"), status: .conflict, to: head, context: context)
         }
     }

@@ -22,12 +22,13 @@ struct StatusRefusal: Error, Hashable {
 extension StatusRoute {
     /// The paths, for the answer to a wrong one.
     static let known =
-        "GET /v1/status, GET /v1/status/NAME, GET /v1/events, POST /v1/reload, POST /v1/routers/NAME/disable and "
-        + "POST /v1/routers/NAME/enable"
+        "GET /v1/status, GET /v1/status/NAME, GET /v1/events, POST /v1/reload, POST /v1/routers/NAME/disable, "
+        + "POST /v1/routers/NAME/enable and POST /v1/routers/NAME/handover?for=DURATION"
 
-    /// Reads the target of a request; a query is ignored, names may be percent-encoded.
+    /// Reads the target of a request; names may be percent-encoded. Of a query only the `for` of a handover is looked at.
     init(method: HTTPMethod, target: String) throws(StatusRefusal) {
-        let path = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false).first ?? ""
+        let halves = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let path = halves.first ?? ""
         var parts: [String] = []
         for part in path.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {
             guard let part = decodePercent(part) else {
@@ -43,6 +44,9 @@ extension StatusRoute {
         case (2, "v1", "reload"): (route, allowed) = (.control(.reload), .POST)
         case (4, "v1", "routers") where parts[3] == "disable": (route, allowed) = (.control(.disable(parts[2])), .POST)
         case (4, "v1", "routers") where parts[3] == "enable": (route, allowed) = (.control(.enable(parts[2])), .POST)
+        case (4, "v1", "routers") where parts[3] == "handover":
+            let span = try Self.hold(in: halves.dropFirst().first ?? "")
+            (route, allowed) = (.control(.handOver(parts[2], holdFor: span)), .POST)
         default: throw StatusRefusal(status: .notFound, text: "there is no such path; there are \(StatusRoute.known)")
         }
         guard method == allowed else {
@@ -51,6 +55,19 @@ extension StatusRoute {
                 allow: allowed.rawValue)
         }
         self = route
+    }
+
+    /// `for` in the query of a handover; nil when it is not there.
+    private static func hold(in query: Substring) throws(StatusRefusal) -> Duration? {
+        let holds = ControlRequest.holds
+        for field in query.split(separator: "&") where field.hasPrefix("for=") {
+            guard let span = try? Duration(written: String(field.dropFirst(4))), holds.contains(span) else {
+                let allowed = "a duration from \(holds.lowerBound.written) to \(holds.upperBound.written)"
+                throw StatusRefusal(status: .badRequest, text: "for must be \(allowed)")
+            }
+            return span
+        }
+        return nil
     }
 }
 

@@ -15,6 +15,7 @@ extension Supervisor {
             case .reload: reload(answer)
             case .disable(let name): setDisabled(name, true, answer)
             case .enable(let name): setDisabled(name, false, answer)
+            case .handOver(let name, let span): handOver(name, holdFor: span, answer)
             }
         }
     }
@@ -109,6 +110,8 @@ extension Supervisor {
         if old.configuration.stateDirectory != configuration.stateDirectory {
             store = DisabledStore(directory: configuration.stateDirectory)
             save { _ in }
+            holdStore = HoldStore(directory: configuration.stateDirectory)
+            saveHolds { _ in }
             verdicts?.store = verdictStore(in: configuration)
             verdicts?.judged(changed: true)
         }
@@ -123,7 +126,7 @@ extension Supervisor {
                 "removed": summary.removed.joined(separator: ","),
             ])
         // Of a check that this reload changed the old verdict is told with its age, of a new one that nothing is known.
-        let commands = plan.commands(known: known, disabled: disabled)
+        let commands = plan.commands(known: known, disabled: disabled, held: Set(holds.keys))
         // Without an engine the next one is configured anew.
         guard !commands.isEmpty, keeper.isRunning else {
             reloaded(answers, .reloaded(summary))
@@ -148,6 +151,10 @@ extension Supervisor {
             answer(refusal(whileGivingUp: name))
             return
         }
+        guard wanted || awaitingHandover[name] == nil else {
+            answer(.refused("a handover of \(name) is under way"))
+            return
+        }
         let isNew = disabled.contains(name) != wanted
         note(name, disabled: wanted)
         save { [unowned self] error in
@@ -162,12 +169,12 @@ extension Supervisor {
 
     /// The router is being disabled: somebody waits for that, or its release gate runs. A gate that is ended half-way leaves
     /// nobody knows what: a master whose service may have stopped.
-    private func isGivingUp(_ name: String) -> Bool {
+    func isGivingUp(_ name: String) -> Bool {
         guard let router = inForce.routers.first(where: { $0.configuration.name == name }) else { return false }
         return awaitingDisabled[name]?.isEmpty == false || gates.isReleasing(router.router)
     }
 
-    private func refusal(whileGivingUp name: String) -> ControlReply {
+    func refusal(whileGivingUp name: String) -> ControlReply {
         let isReleasing = records.values.contains {
             guard $0.name == name else { return false }
             return gates.isReleasing($0.router) || ($0.state == .master && $0.configuration.gateRelease != nil)
@@ -210,6 +217,7 @@ extension Supervisor {
         }
         log.write(.notice, wanted ? "disable" : "enable", ["router": name])
         keeper.send(.disable(router.router, wanted))
+        if !wanted { release(name, because: "it was enabled") }
         guard wanted, keeper.isRunning, records[router.router]?.state != .disabled else {
             answer(.done)
             return
@@ -217,7 +225,9 @@ extension Supervisor {
         let awaited = AwaitedAnswer(answer)
         awaitingDisabled[name, default: []].append(awaited)
         // Its own limit: that of an earlier request must not cut this one short.
-        let limit = (router.configuration.gateRelease?.timeout ?? .zero) + .seconds(5)
+        let limit =
+            (router.configuration.gateRelease?.timeout ?? .zero) + router.configuration.election.resigningTime
+            + .seconds(5)
         awaited.limit = loop.after(limit) { [unowned self] in
             awaitingDisabled[name]?.removeAll { $0 === awaited }
             awaited.give(.refused("\(name) is not given up yet; it is disabled as soon as it is"))

@@ -42,7 +42,9 @@ extension Supervisor {
         if resuming {
             for snapshot in snapshots { keeper.send(.resume(snapshot)) }
         }
-        for command in inForce.commands(known: known, disabled: disabled) { keeper.send(command) }
+        for command in inForce.commands(known: known, disabled: disabled, held: Set(holds.keys)) {
+            keeper.send(command)
+        }
         noteLeftBehind()
     }
 
@@ -97,13 +99,13 @@ extension Supervisor {
 
     /// No engine continues from where the last one stopped: its masters hold nothing any more, and nobody reports that.
     private func loseMasters() {
-        for record in records.values.sorted(by: { $0.router < $1.router }) where record.state == .master {
+        for record in records.values.sorted(by: { $0.router < $1.router }) where record.mayHold {
             unreleased.formUnion(heldAddresses(record))
             // The last hook of a stop is told by `finish`, when the addresses are gone.
             guard phase != .stopping else { continue }
             let snapshot = mirror.read().routers.first { $0.router == record.router }?.snapshot
             let transition = Transition(
-                from: .master, to: .fault, cause: .stopped, at: Instant(nanoseconds: Clock.monotonic()),
+                from: record.state ?? .master, to: .fault, cause: .stopped, at: Instant(nanoseconds: Clock.monotonic()),
                 effectivePriority: snapshot?.effectivePriority ?? 0)
             transitioned(record.router, transition, text: "the engine does not keep running; its addresses are removed")
         }
@@ -121,6 +123,9 @@ extension Supervisor {
             state.engine.since = since
         }
         if let restart, !restart.resuming { loseMasters() }
+        if phase != .stopping {
+            abandonHandovers(.untold("the engine ended during the handover; vipd status tells who is master now"))
+        }
         releaseWaiting()
         // Who waits for a router to be disabled goes on waiting: the next engine starts with it.
     }
@@ -131,7 +136,7 @@ extension Supervisor {
         if mirror.read().engine.state == .running { endLeftBehind() }
         if let record = records.values.first(where: { $0.name == name && !$0.departing }) {
             // While no engine runs nobody reports that it is out; a master's addresses must have been removed.
-            let isOut = !keeper.isRunning && record.state != .master && unreleased.isEmpty
+            let isOut = !keeper.isRunning && !record.mayHold && unreleased.isEmpty
             if record.state == .disabled || isOut { hasBeenDisabled(name) }
         }
         if phase == .finishing { tellLastHooks() }
@@ -170,7 +175,7 @@ extension Supervisor {
                 log.write(.notice, "gate-cancelled", ["router": name(router)])
             }
         case .handover(let router, let outcome):
-            log.write(.notice, "handover", ["router": name(router), "outcome": "\(outcome)"])
+            handoverEnded(router, outcome)
         case .notice(let notice):
             noticed(notice)
         case .interfaceCounters(let interface, let counters):
@@ -234,6 +239,7 @@ extension Supervisor {
         record.state = snapshot.state
         mirror.update { $0.note(snapshot) }
         if snapshot.state == .disabled, !record.departing { hasBeenDisabled(record.name) }
+        if snapshot.state != .resigning { concludeHandover(of: record) }
         guard record.awaitsFirstResult, snapshot.state == .fault,
             let fault = snapshot.faults.first(where: { !$0.isPending })
         else { return }
@@ -258,12 +264,19 @@ extension Supervisor {
         let event = TransitionEvent(router: record.name, transition: transition, text: text, at: at)
         events.publish(.transition(event))
         mirror.update { $0.note(transition, of: router) }
-        // A new engine that goes on where the last one stopped changes nothing for those outside.
-        let isNews = transition.cause != .resumed || record.told != transition.to
         record.state = transition.to
-        record.told = transition.to
         record.awaitsFirstResult = transition.isPendingFault
-        if isNews { runHook(record, transition) }
+        // Who resigns serves until the addresses go, which is another transition.
+        if transition.to != .resigning {
+            // A new engine that goes on where the last one stopped changes nothing for those outside, nor does one that takes
+            // back what it had not given away.
+            let continues = transition.cause == .resumed || transition.cause == .nobodyTookOver
+            let isNews = !continues || record.told != transition.to
+            record.told = transition.to
+            if isNews { runHook(record, transition) }
+        }
+        if transition.to == .master { endHold(ofMaster: record) }
+        concludeHandover(of: record)
         if transition.to == .disabled, !record.departing { hasBeenDisabled(record.name) }
         if record.departing, transition.to == .initialize { removeRecord(record) }
         if phase == .running { notifier.status(statusText()) }
@@ -284,7 +297,9 @@ extension Supervisor {
             return
         }
         let moment = VirtualRouterRecord.Moment(
-            kind: kind.rawValue, state: transition.to, previous: transition.from, cause: transition.cause,
+            kind: kind.rawValue, state: transition.to,
+            // Of `resigning` nobody was told.
+            previous: transition.from == .resigning ? .master : transition.from, cause: transition.cause,
             priority: transition.effectivePriority)
         record.hooks.add(
             HookQueue.Entry(
@@ -341,7 +356,7 @@ extension Supervisor {
 
     /// Shows the configuration in force; snapshots of the routers that stay are kept.
     func mirrorConfiguration() {
-        let (inForce, disabled) = (inForce, disabled)
+        let (inForce, disabled, holds) = (inForce, disabled, holds)
         mirror.update { state in
             state.configuration = inForce.configuration
             let before = state.routers
@@ -351,6 +366,7 @@ extension Supervisor {
                     ?? RouterMirror(router: router.router, configuration: router.configuration)
                 mirror.configuration = router.configuration
                 mirror.disabled = disabled.contains(router.configuration.name)
+                mirror.hold = holds[router.configuration.name]
                 return mirror
             }
             state.keepCounters(of: before)

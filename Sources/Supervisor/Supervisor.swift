@@ -54,6 +54,10 @@ final class Supervisor {
     var inForce: NumberedConfiguration
     var store: DisabledStore
     var disabled: Set<String>
+    var holdStore: HoldStore
+    /// Routers that were handed over and are held back since, by name.
+    var holds: [String: Hold]
+    var holdTimer: Loop.Token?
     var records: [RouterID: VirtualRouterRecord] = [:]
     /// By name; one stays until it is empty and no record has its name.
     var hooks: [String: HookQueue] = [:]
@@ -64,6 +68,8 @@ final class Supervisor {
     var awaitingReady: [() -> Void] = []
     /// Who waits for a router to be disabled, by its name: a reload may give it another number meanwhile.
     var awaitingDisabled: [String: [AwaitedAnswer]] = [:]
+    /// Handovers that are under way, by the router's name.
+    var awaitingHandover: [String: AwaitedHandover] = [:]
     var isReloading = false
     var reloadWanted: [(ControlReply) -> Void] = []
     var restarts = -1
@@ -74,7 +80,8 @@ final class Supervisor {
 
     init(
         options: SupervisorOptions, engine: String, configuration: Configuration, disabled: Set<String>,
-        environment: [String], signals: consuming SignalDescriptor, log: Log, load: @escaping LoadConfiguration
+        holds: [String: Hold] = [:], environment: [String], signals: consuming SignalDescriptor, log: Log,
+        load: @escaping LoadConfiguration
     ) throws(SystemError) {
         self.options = options
         self.load = load
@@ -89,6 +96,8 @@ final class Supervisor {
         control = try ControlQueue()
         store = DisabledStore(directory: configuration.stateDirectory)
         self.disabled = disabled
+        holdStore = HoldStore(directory: configuration.stateDirectory)
+        self.holds = holds
         numbering = Numbering()
         inForce = numbering.number(configuration)
         mirror = Mirror(MirrorState(started: Clock.wall(), configuration: configuration))
@@ -102,6 +111,12 @@ final class Supervisor {
         let verdicts = try startKeepingVerdicts()
         let now = Clock.boottime()
         for check in inForce.checks { addCheck(check, start: check.configuration.start(from: verdicts, at: now)) }
+        // Those that ended while no agent ran are not told to the engine any more.
+        watchHolds()
+        for (name, hold) in holds.sorted(by: { $0.key < $1.key }) {
+            let end = hold.until.map { "\(Timestamp(wallNanoseconds: $0))" } ?? ""
+            log.write(.notice, "held-back", ["router": name, "until": end])
+        }
         mirrorConfiguration()
         for check in checks.values { mirrorCheck(check) }
         serving = try serve(
@@ -242,14 +257,15 @@ final class Supervisor {
 
     // MARK: The end
 
-    /// Gives everything up: the engine resigns and releases, behind the release gates, then the last hooks run. Called again
-    /// it does nothing.
+    /// Gives everything up: the engine resigns and releases, behind the release gates, then the last hooks run. Where nobody takes
+    /// over, the resignation of all lasts as long as the longest. Called again it does nothing.
     func stop() {
         guard phase == .starting || phase == .running else { return }
         phase = .stopping
         notifier.stopping()
         let gates = records.values.compactMap { $0.configuration.gateRelease?.timeout }
-        let limit = gates.reduce(Duration.seconds(5), +)
+        let resigning = records.values.map(\.configuration.election.resigningTime).max() ?? .zero
+        let limit = gates.reduce(resigning + .seconds(5), +)
         log.write(.notice, "stopping", ["within": limit.spoken])
         keeper.stop(within: limit)
     }
@@ -261,6 +277,7 @@ final class Supervisor {
         for check in checks.values { check.remove() }
         // It is written down, and the next start begins with it.
         for name in awaitingDisabled.keys.sorted() { answerDisabled(name, .done) }
+        abandonHandovers(.refused("the agent stopped during the handover"))
         tellLastHooks()
         finishIfDone()
     }

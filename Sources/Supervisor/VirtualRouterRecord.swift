@@ -15,7 +15,7 @@ final class VirtualRouterRecord {
     let hooks: HookQueue
     /// The last state that was reported, by a transition or a snapshot; nil before the first.
     var state: StateName?
-    /// The last state that was news. A snapshot of a new engine may show the router before it has resumed, so the last
+    /// The last state that was news; never `resigning`, of which nobody is told. A snapshot of a new engine may show the router before it has resumed, so the last
     /// reported state does not tell whether a resumption changes anything for those outside.
     var told: StateName?
     /// It left the configuration and its end is awaited.
@@ -34,6 +34,9 @@ final class VirtualRouterRecord {
     }
 
     var name: String { configuration.name }
+
+    /// By its last reported state its addresses are on the interface.
+    var mayHold: Bool { state == .master || state == .resigning }
 
     /// What a command learns of the moment it is run for.
     struct Moment {

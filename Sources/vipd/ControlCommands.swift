@@ -1,7 +1,9 @@
-// `vipd reload`, `disable` and `enable`: requests that change something, answered when it is done.
+// `vipd reload`, `handover`, `disable` and `enable`: requests that change something, answered when it is done.
 
 import ArgumentParser
+import Configuration
 import Status
+import Supervisor
 
 struct ReloadCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -42,6 +44,39 @@ struct ReloadCommand: ParsableCommand {
     }
 }
 
+struct HandoverCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "handover", abstract: "Moves a virtual router to another host, without a gap.",
+        discussion: """
+            This host answers for the addresses until another one has claimed them; with gate-release it runs that first \
+            and leaves before another comes. Afterwards it does not preempt until it is master again, or `vipd enable`, or \
+            the time of --for has passed; it does take over from silence. Exit code 1 when nobody took over: then \
+            this host serves on.
+            """)
+
+    @Argument(help: "The virtual router.")
+    var name: String
+    @Option(
+        name: .customLong("for"),
+        help: ArgumentHelp("Do not preempt for this long, 1s to 720h.", valueName: "duration"))
+    var duration: Duration?
+    @OptionGroup var socket: SocketOptions
+
+    func validate() throws {
+        if let duration, !ControlRequest.holds.contains(duration) {
+            throw ValidationError("--for must be from 1s to 720h")
+        }
+    }
+
+    func run() throws {
+        var client = socket.client
+        client.timeout = controlLimit + (try asked(for: name, client)).handoverPatience
+        let span = duration.map { "?for=\($0.written)" } ?? ""
+        let answer = try change("handover\(span)", name, client)
+        try writeOut(line: "\(name): \((try decode(HandoverAnswer.self, answer)).text)")
+    }
+}
+
 struct DisableCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "disable", abstract: "Gives a virtual router up on this host and stays out of it.",
@@ -54,7 +89,8 @@ struct DisableCommand: ParsableCommand {
     func run() throws {
         var client = socket.client
         client.timeout = try disableLimit(name, client)
-        try change("disable", name, client)
+        _ = try change("disable", name, client)
+        try writeOut(line: "\(name): disabled")
     }
 }
 
@@ -69,7 +105,8 @@ struct EnableCommand: ParsableCommand {
     func run() throws {
         var client = socket.client
         client.timeout = controlLimit
-        try change("enable", name, client)
+        _ = try change("enable", name, client)
+        try writeOut(line: "\(name): enabled")
     }
 }
 
@@ -78,6 +115,11 @@ private let controlLimit = Duration.seconds(65)
 
 /// The same for `disable`, which is answered when the router is given up: that may take as long as its release gate.
 func disableLimit(_ name: String, _ client: StatusClient) throws -> Duration {
+    controlLimit + (try asked(for: name, client)).releasePatience
+}
+
+/// The status of one router.
+private func asked(for name: String, _ client: StatusClient) throws -> RouterStatus {
     let answer: StatusClient.Answer
     do {
         answer = try client.ask("GET", "/v1/status/\(percentEncoded(name))")
@@ -89,11 +131,11 @@ func disableLimit(_ name: String, _ client: StatusClient) throws -> Duration {
         complain(answer.sentence)
         throw Exit.unknown
     }
-    return controlLimit + (try decode(RouterStatus.self, answer)).releasePatience
+    return try decode(RouterStatus.self, answer)
 }
 
 /// Exit code 2 for an unknown name, 1 when the agent cannot do it now.
-private func change(_ verb: String, _ name: String, _ client: StatusClient) throws {
+private func change(_ verb: String, _ name: String, _ client: StatusClient) throws -> StatusClient.Answer {
     let answer: StatusClient.Answer
     do {
         answer = try client.ask("POST", "/v1/routers/\(percentEncoded(name))/\(verb)")
@@ -105,5 +147,5 @@ private func change(_ verb: String, _ name: String, _ client: StatusClient) thro
         complain(answer.sentence)
         throw answer.code == 409 ? Exit.no : Exit.unknown
     }
-    try writeOut(line: "\(name): \(verb)d")
+    return answer
 }

@@ -19,8 +19,7 @@ struct Vipd: ParsableCommand {
         version: agentVersion,
         subcommands: [
             RunCommand.self, CheckCommand.self, StatusCommand.self, WatchCommand.self, ReloadCommand.self,
-            DisableCommand.self, EnableCommand.self, ProbeCommand.self,
-            SimulateCommand.self,
+            HandoverCommand.self, DisableCommand.self, EnableCommand.self, ProbeCommand.self, SimulateCommand.self,
         ])
 }
 

@@ -55,7 +55,8 @@ private func load(_ name: String) throws -> Configuration {
     #expect(web.election.advertisementInterval == .milliseconds(100))
     #expect(web.election.preemptDelay == .seconds(30))
     #expect(web.election.addresses.map(\.description) == ["192.0.2.10/24", "192.0.2.11/32"])
-    #expect(web.election.announcements == .standard(for: .ipv4))
+    #expect(web.election.announcements.rounds == AnnouncementPlan.standard(for: .ipv4).rounds)
+    #expect(web.election.announcements.refresh == .seconds(2))
     #expect(web.election.gatesClaim && web.election.gatesRelease)
     #expect(
         web.checks == [
@@ -87,6 +88,8 @@ private func load(_ name: String) throws -> Configuration {
 
 @Test func theMinimalFileHasTheDefaultsOfTheRFC() throws {
     let router = try #require(try load("minimal.yaml").routers.first)
+    var announcements = AnnouncementPlan.standard(for: .ipv4)
+    announcements.refresh = .seconds(2)
     #expect(
         router
             == RouterConfiguration(
@@ -95,7 +98,7 @@ private func load(_ name: String) throws -> Configuration {
                     interface: "eth0", vrid: 51,
                     addresses: [
                         InterfaceAddress(address: .ipv4(IPv4Address(192, 0, 2, 10)), prefixLength: 24)
-                    ])))
+                    ], announcements: announcements)))
 }
 
 @Test func postgreSQLIsGuarded() throws {
@@ -132,7 +135,7 @@ private func load(_ name: String) throws -> Configuration {
     let unit = try String(contentsOf: folder.appendingPathComponent("vipd.service"), encoding: .utf8)
     let lines = unit.split(separator: "\n").filter { !$0.hasPrefix("#") }
     for line in [
-        "Type=notify", "KillMode=mixed", "OOMPolicy=continue", "Restart=always", "StartLimitIntervalSec=0",
+        "Type=notify", "KillMode=process", "OOMPolicy=continue", "Restart=always", "StartLimitIntervalSec=0",
         "RuntimeDirectory=vipd", "StateDirectory=vipd",
     ] { #expect(lines.contains(Substring(line)), "\(line)") }
     // Children would inherit these and break on them.

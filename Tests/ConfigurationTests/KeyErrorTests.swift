@@ -153,7 +153,7 @@ struct KeyErrorTests {
                 + " 'a b'"),
         Bad(
             router("announce: {refresh: 5}"),
-            "f:6:25: refresh must be a duration from 1s to 24h, or no, not '5': write '5s' for seconds"),
+            "f:6:25: refresh must be a duration from 1s to 24h, auto or no, not '5': write '5s' for seconds"),
         Bad(
             router("announce: {rounds: [0s, 1s, 500ms]}"), "f:6:33: rounds must ascend: 500ms does not come after 1s"),
         Bad(

@@ -48,7 +48,8 @@ struct ValueTests {
         "advertisement-interval: 40.95s", "advertisement-interval: 0.01s", "preempt: no", "preempt: true",
         "preempt-delay: 0s", "preempt-delay: 65535s", "preempt-delay: 1.5s", "checksum: pseudo-header", "accept: yes",
         "strict-first-address: no", "version: \"3\"", "announce: {rounds: [1s]}", "announce: {refresh: 24h}",
-        "announce: {refresh: no}", "lease: auto", "lease: off", "lease: 3s", "lease: 1h", "gate-claim: [/x]",
+        "announce: {refresh: no}", "announce: {refresh: auto}", "lease: auto", "lease: off", "lease: 3s", "lease: 1h",
+        "gate-claim: [/x]",
         "gate-release: {shell: \"a | b\", timeout: 1h, user: x}",
         "hooks: {on-stop: [/x, \"\"], on-fault: {command: [/x], timeout: 100ms}}",
     ])
@@ -65,6 +66,17 @@ struct ValueTests {
         "hooks: {}x", "hooks: []",
     ])
     func aBadLineIsRefused(_ line: String) { #expect(errors(router(line)).count == 1) }
+
+    @Test(arguments: [
+        ([], Duration.seconds(2)), (["announce: {refresh: auto}"], .seconds(2)), (["announce: {refresh: no}"], nil),
+        (["announce: {refresh: 5m}"], .seconds(300)), (["announce: {rounds: [0s]}"], .seconds(2)),
+        (["advertisement-interval: 100ms"], .seconds(2)), (["advertisement-interval: 3s"], .seconds(6)),
+        (["advertisement-interval: 3s", "announce: {refresh: auto}"], .seconds(6)),
+    ])
+    func refreshIsTwoIntervalsAndAtLeastTwoSecondsUnlessSaidOtherwise(_ lines: [String], _ refresh: Duration?) throws {
+        let text = lines.reduce(router()) { $0 + "    \($1)\n" }
+        #expect(try onlyRouter(text).election.announcements.refresh == refresh)
+    }
 
     @Test(arguments: ["1", "255"])
     func vridsAre1To255(_ vrid: String) {

@@ -285,6 +285,23 @@ import Wire
         #expect(bench.state == .initialize)
     }
 
+    @Test func `a handover's release gate goes on when the priority changes, and ends with a last-resort check`() {
+        var bench = Bench.master(Bench.configuration(gatesRelease: true))
+        bench.send(.handOver(patience: .zero))
+        #expect(bench.actions == [.runGate(.release, sequence: 1, cause: .handedOver)])
+        #expect(bench.router.awaitedGate?.cause == .handedOver)
+        bench.facts { $0.effectivePriority = 90 }
+        #expect(bench.actions == [.sendAdvert(priority: 90)])
+        bench.send(.gate(sequence: 1, failure: nil))
+        #expect(bench.released && bench.state == .backup && bench.transitions.map(\.cause) == [.handedOver])
+
+        bench = Bench.master(Bench.configuration(gatesRelease: true))
+        bench.send(.handOver(patience: .zero))
+        bench.facts { $0.lastResort = Contribution(check: CheckID(1), effect: .lastResort, failure: .stale) }
+        #expect(bench.actions.prefix(2) == [.cancelGate(sequence: 1), .handover(.interrupted)])
+        #expect(bench.released && bench.state == .backup)
+    }
+
     @Test func `a fault of the interface does not wait for a release gate`() {
         var bench = Bench.master(Bench.configuration(gatesRelease: true))
         bench.facts { $0.isLeaving = true }

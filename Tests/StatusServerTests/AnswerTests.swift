@@ -362,6 +362,21 @@ struct AnswerTests {
         #expect(router.statistics["advertisement-sent"] == 0)
     }
 
+    @Test func `a resigning router names itself until a successor is heard, and a hold is shown`() throws {
+        var state = try mirror { snapshot in
+            snapshot.state = .resigning
+            snapshot.master = nil
+        }
+        state.routers[0].hold = Hold(since: 1_500_000_000)
+        var router = try #require(document(state).virtualRouters.first)
+        #expect(router.state == .resigning && router.master == nil && router.lastAdvSource == "192.0.2.2")
+        #expect(router.held == HeldStatus(since: Timestamp(milliseconds: 1_500), until: nil))
+        #expect(router.handoverLimitMs == 5_350)
+        router = try #require(document(try mirror { $0.state = .resigning }).virtualRouters.first)
+        #expect(router.master == MasterStatus(address: "192.0.2.3", priority: 120, isSelf: false))
+        #expect(router.lastAdvSource == "192.0.2.3" && router.held == nil)
+    }
+
     @Test func `a router that the engine has not spoken of yet is initialize or disabled`() throws {
         var state = try mirror()
         state.routers[0].snapshot = nil

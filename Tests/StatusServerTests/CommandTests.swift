@@ -103,7 +103,9 @@ extension StatusSocketTests {
                 #expect(unknown.code == 2)
                 #expect(unknown.errors.hasPrefix(#"there is no virtual router "wep"; did you mean "web"?"#))
                 server.close()
-                for command in ["status", "status web --is master", "reload", "disable web", "enable web", "watch"] {
+                for command in [
+                    "status", "status web --is master", "reload", "disable web", "enable web", "handover web", "watch",
+                ] {
                     let line = "vipd is not running (no socket at \(client.path))\n"
                     #expect(try run("\(command) --socket \(client.path)") == ("", line, 2))
                 }
@@ -126,7 +128,8 @@ extension StatusSocketTests {
         @Test func `wrong usage is exit code 64`() throws {
             for arguments in [
                 "status --is master", "status web --is wrong", "status web --is unknown", "nonsense", "disable",
-                "status --is", "status web --is master --json",
+                "status --is", "status web --is master --json", "handover", "handover web --for 10",
+                "handover web --for 721h",
             ] {
                 let result = try run(arguments)
                 #expect(result.code == 64 && result.output == "" && result.errors != "", "\(arguments)")
@@ -166,6 +169,32 @@ extension StatusSocketTests {
                 #expect(
                     try run("disable web --socket \(client.path)") == ("", "the state directory cannot be written\n", 1)
                 )
+            }
+        }
+
+        @Test func `a handover says what came of it and exits with 0, 1, or 2 where that cannot be told`() throws {
+            try withServer { (agent, _, client) throws in
+                let result = HandoverResult(
+                    successor: "192.0.2.3", after: .milliseconds(41), overlap: .milliseconds(50), hold: nil,
+                    text: "handed over to 192.0.2.3 after 41 ms; both answered for 50 ms, no gap")
+                agent.state.withLock { $0.reply = .handedOver(result) }
+                let done = try run("handover web --for 1.5h --socket \(client.path)")
+                #expect(done == ("web: \(result.text)\n", "", 0))
+                let requests = Set(agent.state.withLock { $0.requests })
+                #expect(requests == [.handOver("web", holdFor: .seconds(5_400))])
+                for (reply, text, code) in [
+                    (
+                        ControlReply.refused("nobody took over; this host serves on"),
+                        "nobody took over; this host serves on\n", 1
+                    ),
+                    (.untold("the engine is not running"), "the engine is not running\n", 2),
+                ] {
+                    agent.state.withLock { $0.reply = reply }
+                    let refused = try run("handover web --socket \(client.path)")
+                    #expect(refused == ("", text, code))
+                }
+                let unknown = try run("handover wbe --socket \(client.path)")
+                #expect(unknown.code == 2 && unknown.errors.contains("did you mean \"web\"?"))
             }
         }
 

@@ -97,10 +97,11 @@ extension StatusSocketTests {
                 agent.state.withLock { state in
                     state.reply = nil
                     state.document.virtualRouters[1].gateReleaseTimeoutMs = 800
+                    state.document.virtualRouters[1].handoverLimitMs = 500
                 }
                 for (target, limit) in [
                     ("/v1/reload", 200), ("/v1/routers/database/disable", 200), ("/v1/routers/web/enable", 200),
-                    ("/v1/routers/web/disable", 1000),
+                    ("/v1/routers/web/disable", 1000), ("/v1/routers/web/handover", 700),
                 ] {
                     let start = Clock.monotonic()
                     let answer = try client.ask("POST", target)

@@ -102,6 +102,40 @@ extension StatusSocketTests {
             }
         }
 
+        @Test func `a handover passes its hold on and answers 200 with the figures, 400, 404, 409 or 503`() throws {
+            try withServer { (agent, _, client) throws in
+                let hold = Hold(since: 1_000_000_000, until: 601_000_000_000)
+                let result = HandoverResult(
+                    successor: "192.0.2.3", after: .milliseconds(41), overlap: .milliseconds(-7), hold: hold, text: "t")
+                agent.state.withLock { $0.reply = .handedOver(result) }
+                let answer = try client.ask("POST", "/v1/routers/web/handover?for=10m")
+                #expect(answer.code == 200)
+                let held = HeldStatus(since: Timestamp(milliseconds: 1_000), until: Timestamp(milliseconds: 601_000))
+                #expect(
+                    try answer.decode(HandoverAnswer.self)
+                        == HandoverAnswer(
+                            name: "web", successor: "192.0.2.3", afterMs: 41, overlapMs: 0, gapMs: 7, held: held,
+                            text: "t"))
+                for query in ["for=10", "for=0s", "for=721h", "for="] {
+                    let wrong = try client.ask("POST", "/v1/routers/web/handover?\(query)")
+                    #expect(wrong.code == 400 && wrong.sentence == "for must be a duration from 1s to 720h")
+                }
+                agent.state.withLock { $0.reply = .unknownRouter }
+                #expect(try client.ask("POST", "/v1/routers/wep/handover").code == 404)
+                agent.state.withLock { $0.reply = .refused("nobody took over") }
+                #expect(try client.ask("POST", "/v1/routers/web/handover?x=1").code == 409)
+                agent.state.withLock { $0.reply = .untold("the engine is down") }
+                let untold = try client.ask("POST", "/v1/routers/web/handover")
+                #expect(untold.code == 503 && untold.sentence == "the engine is down")
+                #expect(
+                    agent.state.withLock { $0.requests } == [
+                        .handOver("web", holdFor: .seconds(600)), .handOver("wep", holdFor: nil),
+                        .handOver("web", holdFor: nil), .handOver("web", holdFor: nil),
+                    ])
+                #expect(try client.ask("GET", "/v1/routers/web/handover").code == 405)
+            }
+        }
+
         @Test func `an agent that does not answer is 503 after the limit`() throws {
             var limits = StatusServerLimits()
             limits.answer = .milliseconds(100)

@@ -51,6 +51,8 @@ func sampleRouter() -> RouterStatus {
         text: "no advert from 192.0.2.3 for 361 ms (timer 0.1 ms late)")
     router.lastAdvertHeardMsAgo = 7_383_250.5
     router.gateReleaseTimeoutMs = 30_000
+    router.handoverLimitMs = 35_444.5
+    router.held = HeldStatus(since: time("2026-11-21T05:00:00.000Z"), until: time("2026-11-21T05:10:00.000Z"))
     router.statistics = ["advertisement-rcvd": 10, "advertisement-sent": 20, "checksum-errors": 3, "length-errors": 0]
     router.checks = [
         CheckStatus(check: "witness", state: "passing", reason: nil, onFailure: "fault"),
@@ -92,7 +94,9 @@ let sampleRouterJSON =
     + #""text":"it advertises every 1 s, here 100 ms is configured"}],"#
     + #""discontinuity-datetime":"2026-11-20T03:00:00.011Z","#
     + #""effective-priority":90,"family":"ipv4","faults":[{"check":"witness","fault":"check","reason":"timed out","#
-    + #""text":"check witness: timed out"}],"gate-release-timeout-ms":30000,"interface":"eth0","is-owner":false,"#
+    + #""text":"check witness: timed out"}],"gate-release-timeout-ms":30000,"#
+    + #""handover-limit-ms":35444.5,"#
+    + #""held":{"since":"2026-11-21T05:00:00.000Z","until":"2026-11-21T05:10:00.000Z"},"interface":"eth0","is-owner":false,"#
     + #""last-adv-source":"192.0.2.2","last-advert-heard-ms-ago":7383250.5,"last-event":"master-timeout","#
     + #""last-protocol-error":"checksum-error","#
     + #""last-transition":{"at":"2026-11-21T03:00:00.250Z","cause":"master-silent","from":"backup","#

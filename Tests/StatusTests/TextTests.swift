@@ -13,6 +13,7 @@ struct TextTests {
                   master     this host, 192.0.2.2, priority 90
                   FAULT      check witness: timed out
                   DIFFERS    192.0.2.3: it advertises every 1 s, here 100 ms is configured (interval, 12 times since 03:00:00.250 UTC)
+                  held back  until 05:10:00.000 UTC (handed over at 05:00:00.000 UTC, 3 min 3 s ago)
                   priority   90 instead of 150 (weight -60: check role, exit status 1)
                   addresses  192.0.2.10/24   present
                              192.0.2.111/32  ABSENT
@@ -34,6 +35,7 @@ struct TextTests {
         router.state = .backup
         router.faults = []
         router.differences = []
+        router.held = nil
         router.contributions = []
         router.effectivePriority = 150
         router.master = MasterStatus(address: "192.0.2.3", priority: 200, isSelf: false)
@@ -46,6 +48,23 @@ struct TextTests {
         #expect(lines[3] == "  addresses  192.0.2.10/24   PRESENT")
         #expect(lines[4] == "             192.0.2.111/32  absent")
         #expect(lines.contains("  adverts    10 received, 20 sent, last heard 12 ms ago"))
+    }
+
+    @Test func `who resigns is master until another is, and has its addresses until they go`() {
+        var router = sampleRouter()
+        router.state = .resigning
+        router.master = nil
+        router.held = HeldStatus(since: time("2026-11-21T03:00:00.250Z"), until: nil)
+        let lines = routerText(router, asOf: time("2026-11-21T03:00:00.300Z")).split(separator: "\n")
+        #expect(lines[0] == "database  RESIGNING for 50 ms, since 03:00:00.250 UTC")
+        #expect(lines[1] == "  master     this host, until another one takes over")
+        #expect(lines.contains("  addresses  192.0.2.10/24   present"))
+        #expect(lines.contains("             192.0.2.111/32  absent"))
+        #expect(
+            lines.contains(
+                "  held back  until it is master again, or vipd enable database (handed over at 03:00:00.250 UTC, 50 ms ago)"
+            ))
+        #expect(presentText(router, asOf: time("2026-11-21T03:00:00.300Z"))[0].hasSuffix("03:00:00.250Z  held back"))
     }
 
     @Test func `a backup in its start delay says what it waits for`() {
@@ -131,8 +150,10 @@ struct TextTests {
             eventText(.dropped(dropped))
                 == "2026-11-21T03:00:00.000Z  database  DROPPED 3  drop-ttl from 192.0.2.3")
         #expect(eventText(.alive) == nil)
+        var router = sampleRouter()
+        router.held = nil
         #expect(
-            presentText(sampleRouter(), asOf: time("2026-11-21T05:03:03.500Z"))
+            presentText(router, asOf: time("2026-11-21T05:03:03.500Z"))
                 == [
                     "2026-11-21T05:03:03.500Z  database  is master  priority 90  since 2026-11-21T03:00:00.250Z",
                     "2026-11-21T05:03:03.500Z  database  192.0.2.3 DIFFERS  interval: it advertises every 1 s, here 100 ms is"

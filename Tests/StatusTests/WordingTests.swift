@@ -19,6 +19,21 @@ import Wire
         #expect(nobody.sentence(checks) == "no advert from anybody (timer 0 ms late)")
     }
 
+    @Test func `a handover is told with its figures, and a gap is called one`() {
+        func text(_ overlap: Duration) -> String {
+            HandoverOutcome.taken(by: peer, after: .microseconds(1_209_400), overlap: overlap)
+                .sentence("web", state: .backup, fencesFirst: false)
+        }
+        #expect(text(.milliseconds(50)) == "handed over to 192.0.2.3 after 1209 ms; both answered for 50 ms, no gap")
+        #expect(text(.zero) == "handed over to 192.0.2.3 after 1209 ms; no gap")
+        #expect(text(.milliseconds(-609)) == "handed over to 192.0.2.3 after 1209 ms; nobody answered for 609 ms")
+        let nobody = HandoverOutcome.nobody
+        #expect(
+            nobody.sentence("web", state: .master, fencesFirst: false) == "nobody took over; this host serves on")
+        #expect(
+            nobody.sentence("web", state: .master, fencesFirst: true) == "nobody took over; this host serves again")
+    }
+
     @Test func `a peer's priority is the evidence`() {
         #expect(
             Cause.higherPriority(peer, priority: 200).sentence(checks)

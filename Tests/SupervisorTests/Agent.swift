@@ -117,7 +117,7 @@ final class Agent: Sendable {
 
     init(
         _ configuration: Configuration, environment extra: [String] = [], disabled: Set<String> = [],
-        verdicts: [StoredVerdict] = []
+        holds: [String: Hold] = [:], verdicts: [StoredVerdict] = []
     ) throws {
         var configuration = configuration
         configuration.stateDirectory = "\(folder.path)/state"
@@ -127,6 +127,7 @@ final class Agent: Sendable {
         log = unsafe open("\(folder.path)/log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         let environment = ["PATH=/usr/bin:/bin", "TEST_SOCKET=\(folder.path)/engine"] + extra
         if !disabled.isEmpty { try DisabledStore(directory: configuration.stateDirectory).write(disabled) }
+        if !holds.isEmpty { try HoldStore(directory: configuration.stateDirectory).write(holds) }
         if !verdicts.isEmpty {
             let boot = VerdictStore.currentBoot()
             try VerdictStore(directory: configuration.stateDirectory, boot: boot).write(verdicts)
@@ -138,8 +139,8 @@ final class Agent: Sendable {
                 let log = try Log(descriptor: log, threshold: .debug, priorities: true)
                 let supervisor = try Supervisor(
                     options: SupervisorOptions(configuration: "main.yaml"), engine: program,
-                    configuration: configuration, disabled: disabled, environment: environment, signals: signals,
-                    log: log,
+                    configuration: configuration, disabled: disabled, holds: holds, environment: environment,
+                    signals: signals, log: log,
                     load: { [weak self] _ in self?.configuration.withLock { $0 } ?? .invalid(["gone"]) })
                 try supervisor.run { services in
                     self.services.withLock { $0 = services }

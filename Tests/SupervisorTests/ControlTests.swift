@@ -374,8 +374,8 @@ import Testing
         pass(seconds: 2)
         let second = agent.post(.disable("web"))
         #expect(engine.next() == .disable(RouterID(1), true))
-        // The 5 s are counted from here, not from the first request.
-        pass(seconds: 4)
+        // The 5 s and the time of a resignation are counted from here, not from the first request.
+        pass(seconds: 5)
         #expect(second.value == nil)
         #expect(first.value == .refused("web is not given up yet; it is disabled as soon as it is"))
         #expect(eventually { second.value != nil })

@@ -20,7 +20,7 @@ import Wire
         let commands = plan.commands(
             known: { check in
                 before.checks.contains { $0.check == check } ? .known(.passing, age: .zero) : .unjudged
-            }, disabled: disabled)
+            }, disabled: disabled, held: [])
         return (plan, commands, before, after)
     }
 
@@ -166,7 +166,7 @@ import Wire
         var election = database.election
         election.checks = [CheckReference(check: CheckID(1), effect: .fault)]
         #expect(
-            first.commands(known: { _ in .cold }, disabled: ["database"]) == [
+            first.commands(known: { _ in .cold }, disabled: ["database"], held: []) == [
                 witness.definitionCommand(CheckID(1), .cold),
                 .configure(RouterID(1), election, disabled: true), .commit,
             ])

@@ -235,7 +235,8 @@ def test_a_stopped_engine_does_not_stay_master_when_it_continues(lab, family):
     a, b = start_pair(lab, family, a={"priority": 100}, b={"priority": 150}, wait=False)
     b.wait_state("master")
     a.wait_state("backup")
-    capture = Capture(lab["client"])
+    # At the start whichever was first may have been master for a moment.
+    capture, events = Capture(lab["client"]), a.events()
     pids = [a.process.pid, a.engine_pid]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -245,7 +246,7 @@ def test_a_stopped_engine_does_not_stay_master_when_it_continues(lab, family):
     time.sleep(1)
     assert not capture.adverts(source=lab["a"].source(family)), "a backup that was late must not time out a living master"
     a.wait_state("backup")
-    assert a.statistic("master-transitions") == 0
+    assert not events.states()
 
 
 def test_a_stopped_master_yields_to_what_waits_in_its_queue(lab, family):
@@ -266,7 +267,7 @@ def test_a_stopped_master_yields_to_what_waits_in_its_queue(lab, family):
         os.kill(pid, signal.SIGCONT)
     b.wait_state("backup")
     time.sleep(0.5)
-    assert events.states() == ["backup"], "one transition"
+    assert events.states() in (["backup"], ["resigning", "backup"]), "it yields once"
     assert b.statistic("master-transitions") == transitions
     woken = [advert for advert in capture.adverts(source=lab["b"].source(family)) if advert.priority > 1]
     assert not woken, "it advertises nothing before it has read what waited"
