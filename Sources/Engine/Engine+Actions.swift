@@ -21,6 +21,7 @@ extension Engine {
     }
 
     private func perform(_ action: Action, for id: RouterID) {
+        mark(action.work, id)
         switch action {
         case .sendAdvert(let priority):
             sendAdvert(priority, for: id)
@@ -118,6 +119,7 @@ extension Engine {
         if let old = record.claimedOn, old != link.index { remove(record.configuration.addresses, index: old, for: id) }
         records[id]?.claimedOn = link.index
         for address in addresses {
+            mark(.claim, id)
             do throws(KernelError) {
                 try requests.add(address, index: link.index)
             } catch {
@@ -147,6 +149,7 @@ extension Engine {
 
     private func remove(_ addresses: [InterfaceAddress], index: UInt32, for id: RouterID) {
         for address in addresses {
+            mark(.release, id)
             do throws(KernelError) {
                 try requests.remove(address, index: index)
             } catch {

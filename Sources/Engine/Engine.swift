@@ -108,7 +108,19 @@ package final class Engine {
     var members: [String: Set<RouterID>] = [:]
     /// Nothing is sent and no timer served before the first commit.
     var isCommitted = false
+    /// What was configured before the first commit.
+    var awaitingCommit: [(router: RouterID, disabled: Bool)] = []
+    /// Interfaces whose announcement ports are opened later, one with each snapshot, unless they are needed before.
+    var framesAwaited: [String] = []
     var isStopping = false
+    /// What the supervisor's watchdog reads; nil before it was handed over.
+    var vitals: Vitals?
+    /// What was promised to the watchdog: no longer silence, nanoseconds.
+    var promise: Int64 = 0
+    /// Another engine goes on; nothing more is done here.
+    var hasYielded = false
+    /// Since the supervisor is gone: when this engine ends, whatever is left to do, CLOCK_MONOTONIC in nanoseconds.
+    var leaveBy = Int64.max
 
     var poller: Poller
     private let timer: TimerDescriptor
@@ -153,6 +165,7 @@ package final class Engine {
     package func run() {
         var tokens: [UInt64] = []
         while !(isStopping && node.hasStopped) {
+            mark(.waiting)
             setTimer()
             do throws(SystemError) {
                 try poller.wait(milliseconds: -1, into: &tokens)
@@ -160,9 +173,14 @@ package final class Engine {
                 // A poller that fails cannot be waited on: leave the election while that is still possible.
                 beginStop(withoutGates: true)
             }
+            mark(.adverts)
             turn(tokens)
+            if hasYielded { return }
             moderate(tokens)
+            if Clock.monotonic() >= leaveBy { break }
         }
+        releaseWhatIsLeft()
+        vitals?.promise(0)
         reporter.markDirty(Array(records.keys))
         _ = reporter.flushSnapshots { snapshot(of: $0) }
         reporter.send(.stopped)
@@ -182,7 +200,7 @@ package final class Engine {
     package func warn(_ error: SystemError) { tell(error, for: nil) }
 
     private var nextWake: Int64 {
-        var wake = min(nextSnapshot, nextSlice)
+        var wake = min(nextSnapshot, nextSlice, leaveBy, nextSign)
         if !advertised.isEmpty || node.hasHeard { wake = min(wake, nextBeat) }
         guard isCommitted, let deadline = node.deadline else { return wake }
         return min(wake, deadline.nanoseconds)
@@ -215,6 +233,7 @@ package final class Engine {
         }
         if kernelEvents { readKernelEvents() }
         if commands { readCommands() }
+        guard !hasYielded else { return }
         if isCommitted { serveTimers() }
         forgetRemoved()
         report()
@@ -241,6 +260,7 @@ package final class Engine {
             }
             retryRemovals()
             reportStrays()
+            if let name = framesAwaited.popLast(), let link = table.link(named: name) { ports.prepareFrames(on: link) }
             reporter.markDirty(node.routerIDs)
         }
         reporter.flush()
@@ -318,7 +338,7 @@ package final class Engine {
     // MARK: - The supervisor's commands
 
     private func readCommands() {
-        for _ in 0..<Self.commandsPerTurn {
+        for _ in 0..<Self.commandsPerTurn where !hasYielded {
             do throws(SystemError) {
                 var received = try reporter.socket.receive(into: &message)
                 switch received.kind {
@@ -326,6 +346,7 @@ package final class Engine {
                     return
                 case .end:
                     poller.unwatch(reporter.socket.number)
+                    boundLeaving()
                     beginStop(withoutGates: true)
                     return
                 case .message(let length):
@@ -333,6 +354,7 @@ package final class Engine {
                 }
             } catch {
                 poller.unwatch(reporter.socket.number)
+                boundLeaving()
                 beginStop(withoutGates: true)
                 return
             }

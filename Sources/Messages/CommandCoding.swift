@@ -51,6 +51,11 @@ extension Command {
             writer.write(disabled)
         case .stop:
             writer.write(UInt8(12))
+        case .yield:
+            writer.write(UInt8(20))
+        case .prepare(let interfaces):
+            writer.write(UInt8(21))
+            writer.write(list: interfaces) { $0.write($1) }
         }
     }
 
@@ -86,6 +91,8 @@ extension Command {
             let router = try reader.router()
             return .disable(router, try reader.bool())
         case 12: return .stop
+        case 20: return .yield
+        case 21: return .prepare(try reader.list { reader throws(MessageError) in try reader.text() })
         case let other: throw .unknown(other)
         }
     }

@@ -52,6 +52,11 @@ extension Report {
             writer.write(count)
         case .stopped:
             writer.write(UInt8(12))
+        case .yielded(let at):
+            writer.write(UInt8(20))
+            writer.write(at)
+        case .prepared:
+            writer.write(UInt8(21))
         case .interfaceCounters(let interface, let counters):
             writer.write(UInt8(13))
             writer.write(interface)
@@ -95,6 +100,8 @@ extension Report {
         case 13:
             let interface = try reader.text()
             return .interfaceCounters(interface, try Counters(from: &reader))
+        case 21: return .prepared
+        case 20: return .yielded(at: try reader.integer(Int64.self))
         case let other: throw .unknown(other)
         }
     }

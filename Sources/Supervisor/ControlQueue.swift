@@ -14,6 +14,8 @@ package enum ControlRequest: Hashable, Sendable {
     case disable(String)
     /// Take part in it again.
     case enable(String)
+    /// Let the program that is installed now take over.
+    case upgrade
 }
 
 /// The names of the virtual routers that a reload touched, each in the order of the configuration.
@@ -37,6 +39,8 @@ package enum ControlReply: Hashable, Sendable {
     case invalid([String])
     /// The router is disabled or enabled.
     case done
+    /// The upgrade begins; the status tells its end.
+    case upgrading(UpgradeStatus)
     /// No virtual router has this name.
     case unknownRouter
     /// It could not be done; one clear sentence.

@@ -194,13 +194,15 @@ extension StatusServerConnection {
             respond(RouterAnswer(name: name, disabled: true), status: .ok, to: head, context: context)
         case (.done, .enable(let name)):
             respond(RouterAnswer(name: name, disabled: false), status: .ok, to: head, context: context)
-        case (.done, .reload):
+        case (.done, .reload), (.done, .upgrade):
             respond(ReloadAnswer(), status: .ok, to: head, context: context)
+        case (.upgrading(let upgrade), _):
+            respond(upgrade, status: .ok, to: head, closing: true, context: context)
         case (.unknownRouter, .disable(let name)), (.unknownRouter, .enable(let name)):
             respondUnknown(name, known: service.status().virtualRouters.map(\.name), to: head, context: context)
         case (.refused(let text), _):
             respond(ErrorAnswer(error: text), status: .conflict, to: head, context: context)
-        case (.unknownRouter, .reload):
+        case (.unknownRouter, .reload), (.unknownRouter, .upgrade):
             respond(ErrorAnswer(error: "the agent gave no answer"), status: .conflict, to: head, context: context)
         }
     }

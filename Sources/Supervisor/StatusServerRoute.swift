@@ -22,8 +22,8 @@ struct StatusRefusal: Error, Hashable {
 extension StatusRoute {
     /// The paths, for the answer to a wrong one.
     static let known =
-        "GET /v1/status, GET /v1/status/NAME, GET /v1/events, POST /v1/reload, POST /v1/routers/NAME/disable and "
-        + "POST /v1/routers/NAME/enable"
+        "GET /v1/status, GET /v1/status/NAME, GET /v1/events, POST /v1/reload, POST /v1/upgrade, "
+        + "POST /v1/routers/NAME/disable and POST /v1/routers/NAME/enable"
 
     /// Reads the target of a request; a query is ignored, names may be percent-encoded.
     init(method: HTTPMethod, target: String) throws(StatusRefusal) {
@@ -41,6 +41,7 @@ extension StatusRoute {
         case (3, "v1", "status"): (route, allowed) = (.router(parts[2]), .GET)
         case (2, "v1", "events"): (route, allowed) = (.events, .GET)
         case (2, "v1", "reload"): (route, allowed) = (.control(.reload), .POST)
+        case (2, "v1", "upgrade"): (route, allowed) = (.control(.upgrade), .POST)
         case (4, "v1", "routers") where parts[3] == "disable": (route, allowed) = (.control(.disable(parts[2])), .POST)
         case (4, "v1", "routers") where parts[3] == "enable": (route, allowed) = (.control(.enable(parts[2])), .POST)
         default: throw StatusRefusal(status: .notFound, text: "there is no such path; there are \(StatusRoute.known)")

@@ -15,6 +15,7 @@ extension Supervisor {
             case .reload: reload(answer)
             case .disable(let name): setDisabled(name, true, answer)
             case .enable(let name): setDisabled(name, false, answer)
+            case .upgrade: upgrade(answer)
             }
         }
     }
@@ -26,6 +27,10 @@ extension Supervisor {
     func reload(_ answer: @escaping (ControlReply) -> Void) {
         guard phase == .starting || phase == .running else {
             answer(.refused("the agent is stopping"))
+            return
+        }
+        guard !isUpgrading else {
+            answer(.refused("an upgrade is under way"))
             return
         }
         reloadWanted.append(answer)

@@ -19,7 +19,7 @@ struct Vipd: ParsableCommand {
         version: agentVersion,
         subcommands: [
             RunCommand.self, CheckCommand.self, StatusCommand.self, WatchCommand.self, ReloadCommand.self,
-            DisableCommand.self, EnableCommand.self, ProbeCommand.self,
+            DisableCommand.self, EnableCommand.self, UpgradeCommand.self, ProbeCommand.self,
             SimulateCommand.self,
         ])
 }

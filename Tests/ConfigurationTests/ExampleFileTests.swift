@@ -131,7 +131,7 @@ private func load(_ name: String) throws -> Configuration {
     let unit = try String(contentsOf: folder.appendingPathComponent("vipd.service"), encoding: .utf8)
     let lines = unit.split(separator: "\n").filter { !$0.hasPrefix("#") }
     for line in [
-        "Type=notify", "KillMode=mixed", "OOMPolicy=continue", "Restart=always", "StartLimitIntervalSec=0",
+        "Type=notify", "KillMode=process", "OOMPolicy=continue", "Restart=always", "StartLimitIntervalSec=0",
         "RuntimeDirectory=vipd", "StateDirectory=vipd",
     ] { #expect(lines.contains(Substring(line)), "\(line)") }
     // Children would inherit these and break on them.
