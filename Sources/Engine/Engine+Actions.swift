@@ -120,8 +120,10 @@ extension Engine {
         records[id]?.claimedOn = link.index
         for address in addresses {
             mark(.claim, id)
+            // Before the first commit a claim is a resumption, and the table has just been read.
+            let isOurs = !isCommitted && table.isOurs(address, on: link.index)
             do throws(KernelError) {
-                try requests.add(address, index: link.index)
+                try requests.add(address, index: link.index, isOurs: isOurs)
             } catch {
                 // The owner's addresses are its own and were there before us (RFC 9568 §1.7).
                 if error.code == EEXIST, record.configuration.isOwner { continue }

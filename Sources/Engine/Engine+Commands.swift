@@ -152,6 +152,7 @@ extension Engine {
         }
         for state in table.ours + unmarked() where !(wanted[state.interfaceIndex]?.contains(state.address) ?? false) {
             mark(.release)
+            if state.isOurs { requests.adopt(state.address, index: state.interfaceIndex) }
             do throws(KernelError) {
                 try requests.remove(state.address, index: state.interfaceIndex)
                 let name = table.links[state.interfaceIndex]?.name ?? "\(state.interfaceIndex)"

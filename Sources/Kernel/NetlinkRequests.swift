@@ -71,16 +71,25 @@ package struct NetlinkRequests: ~Copyable {
     /// and the event of the address comes. IPv6 goes without duplicate address detection (checklist LX-31), and a prefix shorter than one address makes no
     /// route (LX-35). For such an IPv4 prefix `promote_secondaries` of the interface is set to 1 and stays so, because
     /// otherwise taking a first address away takes its whole subnet away. An address that is there already with our tag
-    /// is fine; one without it is EEXIST, and stays as it is (LX-39).
-    package borrowing func add(_ address: InterfaceAddress, index: UInt32) throws(KernelError) {
+    /// is fine; one without it is EEXIST, and stays as it is (LX-39). Who knows from the kernel's tables that it is there as wanted
+    /// says so with `isOurs`: else they are all read to find that out, for each of hundreds of addresses.
+    package borrowing func add(
+        _ address: InterfaceAddress, index: UInt32, isOurs: Bool = false
+    ) throws(KernelError) {
         if address.address.family == .ipv4, address.prefixLength < 32 { promoteSecondaries(index: index) }
         let claim = Claims.Key(address: address, index: index)
         claims.keys.remove(claim)
         if let refusal = try tryAdding(address, index: index) {
             guard refusal.code == EEXIST else { throw refusal }
-            try settle(address, index: index, refusal: refusal)
+            if !isOurs { try settle(address, index: index, refusal: refusal) }
         }
         claims.keys.insert(claim)
+    }
+
+    /// `address` is on the interface and is ours, as the caller knows from the kernel's tables: it counts as added here, and they
+    /// are not read again before it is removed.
+    package borrowing func adopt(_ address: InterfaceAddress, index: UInt32) {
+        claims.keys.insert(Claims.Key(address: address, index: index))
     }
 
     /// Takes `address` off the interface. Success too when it, or the interface, is not there any more, and when an

@@ -1,6 +1,7 @@
 // What an engine shares with its supervisor's watchdog, and how it leaves: to another engine, and without a supervisor.
 
 import Election
+import Glibc
 import Kernel
 import Messages
 import Namespaces
@@ -69,7 +70,7 @@ struct LeavingTests {
     @Test func `an engine that yields tells everything, releases nothing, and the next one goes on`() async throws {
         try await withTwoHosts { hosts in
             let peer = try hosts.onB {
-                let socket = try AdvertSocket(opening: .ipv4, interface: "vb", index: try interfaceIndex("vb"))
+                let socket = try AdvertSocket(opening: .ipv4, interface: "vb", index: unsafe if_nametoindex("vb"))
                 try socket.listenToGroup(true)
                 return socket
             }
@@ -122,9 +123,4 @@ struct LeavingTests {
             #expect(master)
         }
     }
-}
-
-private func interfaceIndex(_ name: String) throws -> UInt32 {
-    let text = try sh("cat /sys/class/net/\(name)/ifindex")
-    return try #require(UInt32(text.trimmingPrefix(while: \.isWhitespace).prefix { $0.isNumber }))
 }

@@ -79,7 +79,7 @@ import Testing
 
 @Suite(.serialized) struct WatchdogTests {
     /// A process in front of a watchdog, with a page that this test writes.
-    private struct Watched: ~Copyable {
+    private final class Watched {
         let watchdog: Watchdog
         let vitals: Vitals
         var child: ChildProcess
@@ -95,7 +95,7 @@ import Testing
         }
 
         /// Beats for `milliseconds`; whether it still lives then.
-        mutating func livesWhileBeating(_ milliseconds: Int) -> Bool {
+        func livesWhileBeating(_ milliseconds: Int) -> Bool {
             for _ in 0..<(milliseconds / 10) {
                 vitals.mark(.timers)
                 usleep(10_000)
@@ -104,7 +104,7 @@ import Testing
         }
 
         /// How it ended within five seconds.
-        mutating func ending() -> ProcessEnding? {
+        func ending() -> ProcessEnding? {
             for _ in 0..<2_500 {
                 if let ending = child.reap() { return ending }
                 usleep(2_000)
@@ -119,26 +119,27 @@ import Testing
     }
 
     @Test func `one that gives signs of life lives, and is killed when they end`() throws {
-        var watched = try Watched("exec sleep 60", limit: .milliseconds(200))
+        let watched = try Watched("exec sleep 60", limit: .milliseconds(200))
         let lives = watched.livesWhileBeating(600)
         #expect(lives)
         let last = watched.vitals.beat
         let ending = watched.ending()
         #expect(ending == .killed(UInt8(SIGKILL)))
         #expect(Clock.monotonic() - last > 200_000_000)
-        let finding = try #require(watched.takeFinding())
+        let found = watched.takeFinding()
+        let finding = try #require(found)
         #expect(finding.limit == 200_000_000 && finding.silence > finding.limit && finding.state == "S")
     }
 
     @Test func `one that spins without a sign of life is killed`() throws {
-        var watched = try Watched("while :; do :; done", limit: .milliseconds(100))
+        let watched = try Watched("while :; do :; done", limit: .milliseconds(100))
         let (ending, finding) = (watched.ending(), watched.takeFinding())
         #expect(ending == .killed(UInt8(SIGKILL)))
         #expect(finding?.state == "R")
     }
 
     @Test func `one that was stopped is killed`() throws {
-        var watched = try Watched("exec sleep 60", limit: .milliseconds(100))
+        let watched = try Watched("exec sleep 60", limit: .milliseconds(100))
         watched.child.kill(SIGSTOP)
         let (ending, finding) = (watched.ending(), watched.takeFinding())
         #expect(ending == .killed(UInt8(SIGKILL)))
@@ -146,8 +147,8 @@ import Testing
     }
 
     @Test func `one that promised nothing, or is not watched any more, is left alone`() throws {
-        var silent = try Watched("exec sleep 60", limit: nil)
-        var forgotten = try Watched("exec sleep 60", limit: .milliseconds(100))
+        let silent = try Watched("exec sleep 60", limit: nil)
+        let forgotten = try Watched("exec sleep 60", limit: .milliseconds(100))
         forgotten.watchdog.forget()
         usleep(400_000)
         let (first, second, finding) = (silent.child.reap(), forgotten.child.reap(), forgotten.takeFinding())
