@@ -153,3 +153,16 @@ def test_a_fatal_signal_leaves_last_words_and_a_core(lab):
     if pattern.startswith(("|", "/")) or "%" in pattern:
         pytest.skip(f"last words seen; this machine does not leave cores in the working directory (core_pattern {pattern})")
     assert "core=yes" in line and list(a.directory.glob("core*")), line
+
+
+def test_a_large_claim_is_no_hang(lab):
+    """A thousand IPv6 addresses take longer than an engine at 100 ms adverts may be silent for; each of them is a sign of life."""
+    routers = {f"r{number}": {"interface": "eth0", "vrid": number, "priority": 150, "advertisement-interval": "100ms",
+                              "addresses": [f"2001:db8:{number}::{last:x}/128" for last in range(1, 86)]}
+               for number in range(1, 13)}
+    a = Agent(lab["a"], routers, log_level="info").start()
+    for name in routers:
+        a.wait_state("master", timeout=30, name=name)
+    wait_until(lambda: len([address for address in lab["a"].addresses() if address.startswith("2001:db8:")]) >= 12 * 85, 20, "all addresses")
+    assert a.stop(timeout=30) == 0
+    assert "engine-hangs" not in a.log() and a.log().count("event=engine-started") == 1, a.log()[-2000:]

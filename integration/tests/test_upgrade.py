@@ -134,6 +134,7 @@ def test_an_upgraded_agent_goes_on_as_any(installed, family):
     a.wait_state("fault")
     assert a.stop() == 0
     assert holders(lab, family.vip()) == holders(lab, family.vip(1)) == []
+    assert a.cli("upgrade").returncode == 2, "there is nobody to ask"
 
 
 def refused(agent, *words):
