@@ -45,26 +45,30 @@ struct LeavingTests {
         }
     }
 
+    /// How old the last sign of life of an engine became that hears nobody for 2.5 s, nanoseconds. It is backup for three
+    /// seconds and more, and its snapshots alone would wake it once a second.
+    private func oldestSign() throws -> Int64 {
+        let vitals = try Vitals()
+        let engine = try engine(vitals)
+        engine.tell(.configure(RouterID(1), configuration(.seconds(1)), disabled: false))
+        engine.tell(.commit)
+        let ready = engine.hears { $0 == .ready }
+        #expect(ready)
+        var oldest: Int64 = 0
+        for _ in 0..<250 {
+            Clock.pause(nanoseconds: 10_000_000)
+            engine.listen()
+            oldest = max(oldest, Clock.monotonic() - vitals.beat)
+        }
+        return oldest
+    }
+
     @Test func `an engine with nothing to do wakes for a sign of life`() async throws {
         try await withTwoHosts { _ in
-            let vitals = try Vitals()
-            let engine = try engine(vitals)
-            // A backup that hears nobody for three seconds and more; its snapshots alone would wake it once a second.
-            engine.tell(.configure(RouterID(1), configuration(.seconds(1)), disabled: false))
-            engine.tell(.commit)
-            let ready = engine.hears { $0 == .ready }
-            #expect(ready)
+            var seen: [Int64] = []
             // A stall of the machine may spoil one of them.
-            let oldest = (0..<3).map { _ in
-                var oldest: Int64 = 0
-                for _ in 0..<150 {
-                    Clock.pause(nanoseconds: 10_000_000)
-                    engine.listen()
-                    oldest = max(oldest, Clock.monotonic() - vitals.beat)
-                }
-                return oldest
-            }
-            #expect(oldest.contains { $0 < 800_000_000 }, "\(oldest)")
+            while seen.count < 3, seen.last ?? .max >= 800_000_000 { seen.append(try oldestSign()) }
+            #expect(seen.contains { $0 < 800_000_000 }, "\(seen)")
         }
     }
 
