@@ -55,6 +55,8 @@ int64_t vipd_vitals_beat(uintptr_t page) { return __atomic_load_n(&at(page)->bea
 int64_t vipd_vitals_limit(uintptr_t page) { return __atomic_load_n(&at(page)->limit, __ATOMIC_ACQUIRE); }
 uint64_t vipd_vitals_work(uintptr_t page) { return __atomic_load_n(&at(page)->work, __ATOMIC_ACQUIRE); }
 
+void vipd_vitals_note(uintptr_t page, uint64_t work) { __atomic_store_n(&at(page)->work, work, __ATOMIC_RELAXED); }
+
 void vipd_vitals_mark(uintptr_t page, int64_t now, uint64_t work) {
     __atomic_store_n(&at(page)->work, work, __ATOMIC_RELAXED);
     __atomic_store_n(&at(page)->beat, now, __ATOMIC_RELEASE);

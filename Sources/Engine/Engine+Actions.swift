@@ -21,7 +21,7 @@ extension Engine {
     }
 
     private func perform(_ action: Action, for id: RouterID) {
-        mark(action.work, id)
+        vitals?.note(action.work, id.number)
         switch action {
         case .sendAdvert(let priority):
             sendAdvert(priority, for: id)

@@ -165,7 +165,8 @@ package final class Engine {
     package func run() {
         var tokens: [UInt64] = []
         while !(isStopping && node.hasStopped) {
-            mark(.waiting)
+            // The clock was read when the last turn ended.
+            vitals?.mark(.waiting, at: lastTurn)
             setTimer()
             do throws(SystemError) {
                 try poller.wait(milliseconds: -1, into: &tokens)
@@ -173,11 +174,11 @@ package final class Engine {
                 // A poller that fails cannot be waited on: leave the election while that is still possible.
                 beginStop(withoutGates: true)
             }
-            mark(.adverts)
+            vitals?.note(.adverts)
             turn(tokens)
             if hasYielded { return }
             moderate(tokens)
-            if Clock.monotonic() >= leaveBy { break }
+            if leaveBy < .max, Clock.monotonic() >= leaveBy { break }
         }
         releaseWhatIsLeft()
         vitals?.promise(0)

@@ -65,6 +65,11 @@ package final class Vitals: Sendable {
         vipd_vitals_mark(page, now, UInt64(work.rawValue) << 32 | UInt64(router))
     }
 
+    /// What it does, without a sign of life: for what is done thousands of times a second, where even a look at the clock counts.
+    package func note(_ work: Work, _ router: UInt32 = 0) {
+        vipd_vitals_note(page, UInt64(work.rawValue) << 32 | UInt64(router))
+    }
+
     /// From now on it will not be silent for longer than `limit` nanoseconds; 0 takes the promise back.
     package func promise(_ limit: Int64) { vipd_vitals_promise(page, limit) }
 

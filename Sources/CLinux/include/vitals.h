@@ -20,6 +20,8 @@ int64_t vipd_vitals_limit(uintptr_t page);
 // What it was doing: the kind in the upper half, the virtual router's number in the lower.
 uint64_t vipd_vitals_work(uintptr_t page);
 
+// Notes the work only.
+void vipd_vitals_note(uintptr_t page, uint64_t work);
 // Notes the work and beats.
 void vipd_vitals_mark(uintptr_t page, int64_t now, uint64_t work);
 void vipd_vitals_promise(uintptr_t page, int64_t limit);
