@@ -70,6 +70,7 @@ class Agent:
         self.socket = self.directory / "vipd.sock"
         self.log_file = self.directory / "log"
         self.process = None
+        self.program = binaries() / "vipd"
         self.write(routers, checks, text, **top)
         host.lab.finalizers.append(self._end)
         host.lab.agents = getattr(host.lab, "agents", []) + [self]
@@ -108,7 +109,7 @@ class Agent:
         values = {key: value for key, value in os.environ.items() if key not in ("NOTIFY_SOCKET", "VIPD_ENGINE", "WATCHDOG_USEC")}
         values.update({"SWIFT_BACKTRACE": "enable=no", **environment})
         with open(self.log_file, "ab") as log:
-            self.process = self.host.popen(*prefix, binaries() / "vipd", "run", "--config", self.file,
+            self.process = self.host.popen(*prefix, self.program, "run", "--config", self.file,
                                            stdout=log, stderr=log, env=values)
         if wait:
             self.wait_ready()

@@ -78,6 +78,16 @@ def wait_all(agent, state, count, timeout=20):
     wait_until(lambda: states(agent) == {state: count}, timeout, lambda: f"{agent.host.name}: {states(agent)}", every=0.2)
 
 
+def lateness(capture, vrids, interval=0.1):
+    """For each router how much later than an interval after the one before it its latest advert was, in milliseconds."""
+    times = {}
+    for advert in capture.adverts():
+        if advert.vrid in vrids and advert.priority:
+            times.setdefault(advert.vrid, []).append(advert.time)
+    assert set(times) == set(vrids), "every router was heard"
+    return {vrid: max(later - earlier - interval for earlier, later in zip(found, found[1:])) * 1000 for vrid, found in times.items()}
+
+
 class ManyKeepalived:
     """keepalived with the planned routers; nothing of it is written outside the lab's directory."""
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -49,6 +50,23 @@ int vipd_lock_memory(void) {
      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |                       \
      LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM)
 
+// Where the kernel would put a core file of this process, core(5); -1 where it writes none, or hands it to a program.
+static int open_core_folder(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_CORE, &limit) < 0 || limit.rlim_cur == 0) return -1;
+    char pattern[256] = "";
+    int file = open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return -1;
+    ssize_t length = read(file, pattern, sizeof pattern - 1);
+    close(file);
+    if (length <= 0 || pattern[0] == '|') return -1;
+    pattern[length] = 0;
+    char *slash = strrchr(pattern, '/');
+    if (!slash) return open(".", O_PATH | O_CLOEXEC);
+    slash[slash == pattern ? 1 : 0] = 0;
+    return open(pattern, O_PATH | O_CLOEXEC);
+}
+
 int vipd_freeze_files(void) {
     const struct landlock_ruleset_attr attributes = {.handled_access_fs = REFUSED};
     int rules = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
@@ -59,6 +77,14 @@ int vipd_freeze_files(void) {
     if (network.parent_fd >= 0) {
         syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &network, 0);
         close(network.parent_fd);
+    }
+    // Who allows core dumps wants them: the kernel writes the file as this process.
+    struct landlock_path_beneath_attr cores = {
+        .allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG};
+    cores.parent_fd = open_core_folder();
+    if (cores.parent_fd >= 0) {
+        syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &cores, 0);
+        close(cores.parent_fd);
     }
     int result = (int)syscall(SYS_landlock_restrict_self, rules, 0);
     close(rules);

@@ -153,7 +153,8 @@ int vipd_reap(pid_t process, int *value) {
     if (result < 0) return -1;
     if (information.si_pid == 0) return VIPD_RUNNING;
     *value = information.si_status;
-    return information.si_code == CLD_EXITED ? VIPD_EXITED : VIPD_KILLED;
+    if (information.si_code == CLD_EXITED) return VIPD_EXITED;
+    return information.si_code == CLD_DUMPED ? VIPD_DUMPED : VIPD_KILLED;
 }
 
 // Whether `text` is a user id in decimal; not 4294967295, which setresuid(2) takes for "no change".

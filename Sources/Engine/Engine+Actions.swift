@@ -21,6 +21,7 @@ extension Engine {
     }
 
     private func perform(_ action: Action, for id: RouterID) {
+        vitals?.note(action.work, id.number)
         switch action {
         case .sendAdvert(let priority):
             sendAdvert(priority, for: id)
@@ -126,6 +127,7 @@ extension Engine {
     func remove(_ addresses: [InterfaceAddress], index: UInt32, for id: RouterID) {
         leases.forget(addresses, index: index)
         for address in addresses {
+            mark(.release, id)
             do throws(KernelError) {
                 try requests.remove(address, index: index)
             } catch {

@@ -92,9 +92,12 @@ extension Engine {
         guard let record = records[id] else { return true }
         let lease = lease(for: record.configuration)
         while let address = claim.next {
+            mark(.claim, id)
             let since = Clock.boottime()
+            // Before the first commit a claim is a resumption, and the table has just been read.
+            let isOurs = !isCommitted && table.isOurs(address, on: claim.index)
             do throws(KernelError) {
-                try requests.add(address, index: claim.index, lifetime: lease)
+                try requests.add(address, index: claim.index, lifetime: lease, isOurs: isOurs)
                 if lease != nil { claim.leased.append((address, since)) }
             } catch {
                 // The owner's addresses are its own and were there before us (RFC 9568 §1.7).

@@ -17,9 +17,11 @@ extension Engine {
     }
 
     private func obey(_ command: Command, with descriptor: consuming Descriptor?) {
+        mark(.command)
         switch command {
         case .hello(let version):
             if version != messagesVersion { beginStop(withoutGates: true) }
+            if let descriptor { share(descriptor) }
         case .adopt(let tag):
             if let descriptor { adopt(descriptor, tag) }
         case .resume(let snapshot):
@@ -46,10 +48,16 @@ extension Engine {
         case .handOver(let id, let patience):
             node.handOver(id, patience: patience, at: now, appendingTo: &actions)
         case .hold(let id, let held):
+            records[id]?.isHeld = held
             node.setHeld(id, held, at: now, appendingTo: &actions)
             reporter.markDirty(id)
         case .stop:
             beginStop(withoutGates: false)
+        case .prepare(let interfaces):
+            prepare(interfaces)
+        case .yield:
+            yield()
+            return
         }
         perform()
     }
@@ -72,9 +80,20 @@ extension Engine {
         } else {
             records[id]?.configuration = configuration
         }
+        guard isCommitted else {
+            // All at once with the commit: each look at an interface asks all its routers, and a master that is resumed is
+            // silent until the last of them has been looked at.
+            awaitingCommit.append((id, disabled))
+            return
+        }
         // A new virtual address may have been the source of somebody's adverts, so every interface is looked at again.
         refreshFacts(of: configuration.interface)
-        let snapshot = old == nil ? resumable.removeValue(forKey: id) : nil
+        enter(id, configuration, disabled: disabled, isNew: old == nil)
+    }
+
+    /// The elections take a router in, or its new configuration.
+    private func enter(_ id: RouterID, _ configuration: VirtualRouterConfiguration, disabled: Bool, isNew: Bool) {
+        let snapshot = isNew ? resumable.removeValue(forKey: id) : nil
         if let snapshot {
             records[id]?.stateSince = snapshot.since
             records[id]?.upSince = snapshot.upSince
@@ -90,7 +109,7 @@ extension Engine {
             perform()
             node.setDisabled(id, true, at: now, appendingTo: &actions)
         }
-        if old != nil { changeLease(of: id) }
+        if !isNew { changeLease(of: id) }
         reporter.markDirty(id)
     }
 
@@ -104,6 +123,7 @@ extension Engine {
 
     private func commit() {
         if !isCommitted {
+            enterAll()
             isCommitted = true
             removeLeftovers()
         }
@@ -112,7 +132,20 @@ extension Engine {
         // A heartbeat tells a new engine how fresh a master's last advert is, so it is late by a fraction of an interval only.
         let shortest = records.values.lazy.map { $0.configuration.advertisementInterval.nanoseconds / 4 }.min()
         beatPeriod = min(Self.beatPeriod, shortest ?? Self.beatPeriod)
+        promiseSigns()
         reporter.send(.ready)
+    }
+
+    /// The routers of the first commit, in their order.
+    private func enterAll() {
+        for name in members.keys.sorted() { refreshFacts(of: name) }
+        for (id, disabled) in awaitingCommit {
+            guard let configuration = records[id]?.configuration else { continue }
+            enter(id, configuration, disabled: disabled, isNew: node.router(id) == nil)
+            if records[id]?.isHeld ?? false { node.setHeld(id, true, at: now, appendingTo: &actions) }
+            perform()
+        }
+        awaitingCommit = []
     }
 
     /// Addresses with our tag that no master of this engine wants were left by an earlier run (promise 1).
@@ -125,6 +158,8 @@ extension Engine {
             wanted[link.index, default: []].formUnion(router.wantedAddresses)
         }
         for state in table.ours + unmarked() where !(wanted[state.interfaceIndex]?.contains(state.address) ?? false) {
+            mark(.release)
+            if state.isOurs { requests.adopt(state.address, index: state.interfaceIndex) }
             do throws(KernelError) {
                 try requests.remove(state.address, index: state.interfaceIndex)
                 let name = table.links[state.interfaceIndex]?.name ?? "\(state.interfaceIndex)"
@@ -225,8 +260,13 @@ extension Engine {
         if users.contains(where: { $0.configuration.family == .ipv6 }) {
             facts.socketErrorIPv6 = openSocket(.ipv6, link, for: users, hasSource: facts.sourceIPv6 != nil)
         }
-        ports.prepareFrames(on: link)
         openTap(on: link)
+        if isCommitted || resumable.isEmpty {
+            ports.prepareFrames(on: link)
+        } else {
+            // It takes about 15 ms, and masters that are to be resumed are silent meanwhile.
+            framesAwaited.append(name)
+        }
         node.interface(name, facts, at: now, appendingTo: &actions)
     }
 

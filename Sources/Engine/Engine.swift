@@ -79,7 +79,19 @@ package final class Engine {
     var members: [String: Set<RouterID>] = [:]
     /// Nothing is sent and no timer served before the first commit.
     var isCommitted = false
+    /// What was configured before the first commit.
+    var awaitingCommit: [(router: RouterID, disabled: Bool)] = []
+    /// Interfaces whose announcement ports are opened later, one with each snapshot, unless they are needed before.
+    var framesAwaited: [String] = []
     var isStopping = false
+    /// What the supervisor's watchdog reads; nil before it was handed over.
+    var vitals: Vitals?
+    /// What was promised to the watchdog: no longer silence, nanoseconds.
+    var promise: Int64 = 0
+    /// Another engine goes on; nothing more is done here.
+    var hasYielded = false
+    /// Since the supervisor is gone: when this engine ends, whatever is left to do, CLOCK_MONOTONIC in nanoseconds.
+    var leaveBy = Int64.max
 
     var poller: Poller
     private let timer: TimerDescriptor
@@ -126,6 +138,8 @@ package final class Engine {
     package func run() {
         var tokens: [UInt64] = []
         while !(isStopping && node.hasStopped) {
+            // The clock was read when the last turn ended.
+            vitals?.mark(.waiting, at: lastTurn)
             setTimer()
             do throws(SystemError) {
                 try poller.wait(milliseconds: -1, into: &tokens)
@@ -133,9 +147,14 @@ package final class Engine {
                 // A poller that fails cannot be waited on: leave the election while that is still possible.
                 beginStop(withoutGates: true)
             }
+            vitals?.note(.adverts)
             turn(tokens)
+            if hasYielded { return }
             moderate(tokens)
+            if leaveBy < .max, Clock.monotonic() >= leaveBy { break }
         }
+        releaseWhatIsLeft()
+        vitals?.promise(0)
         reporter.markDirty(Array(records.keys))
         _ = reporter.flushSnapshots { snapshot(of: $0) }
         reporter.send(.stopped)
@@ -158,7 +177,7 @@ package final class Engine {
 
     private var nextWake: Int64 {
         guard claims.isEmpty else { return 0 }
-        var wake = min(nextSnapshot, nextSlice)
+        var wake = min(nextSnapshot, nextSlice, leaveBy, nextSign)
         if !advertised.isEmpty || node.hasHeard { wake = min(wake, nextBeat) }
         guard isCommitted, let deadline = node.deadline else { return wake }
         return min(wake, deadline.nanoseconds)
@@ -195,6 +214,7 @@ package final class Engine {
         if announcements { readAnnouncements() }
         if kernelEvents { readKernelEvents() }
         if commands { readCommands() }
+        guard !hasYielded else { return }
         if isCommitted { serveTimers() }
         continueClaims()
         forgetRemoved()
@@ -232,6 +252,7 @@ package final class Engine {
             retryRemovals()
             tellLeaseFailures()
             reportStrays()
+            if let name = framesAwaited.popLast(), let link = table.link(named: name) { ports.prepareFrames(on: link) }
             reporter.markDirty(node.routerIDs)
         }
         reporter.flush()
@@ -309,7 +330,7 @@ package final class Engine {
     // MARK: - The supervisor's commands
 
     private func readCommands() {
-        for _ in 0..<Self.commandsPerTurn {
+        for _ in 0..<Self.commandsPerTurn where !hasYielded {
             do throws(SystemError) {
                 var received = try reporter.socket.receive(into: &message)
                 switch received.kind {
@@ -317,6 +338,7 @@ package final class Engine {
                     return
                 case .end:
                     poller.unwatch(reporter.socket.number)
+                    boundLeaving()
                     beginStop(withoutGates: true)
                     return
                 case .message(let length):
@@ -324,6 +346,7 @@ package final class Engine {
                 }
             } catch {
                 poller.unwatch(reporter.socket.number)
+                boundLeaving()
                 beginStop(withoutGates: true)
                 return
             }

@@ -90,6 +90,11 @@ struct InterfaceTable {
         addresses[index]?.contains { $0.address == address } ?? false
     }
 
+    /// It is there with our tag, as we put it there, and answers.
+    func isOurs(_ address: InterfaceAddress, on index: UInt32) -> Bool {
+        addresses[index]?.contains { $0.address == address && $0.isOurs && $0.isUsable } ?? false
+    }
+
     /// Those of `wanted` that are on the interface.
     func states(of wanted: [InterfaceAddress], on index: UInt32) -> [AddressState] {
         (addresses[index] ?? []).filter { wanted.contains($0.address) }

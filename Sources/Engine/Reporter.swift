@@ -83,6 +83,14 @@ struct Reporter: ~Copyable {
         return false
     }
 
+    /// Sends everything that waits, all dirty snapshots, and then the last report; false while there is no room for all of it.
+    mutating func finish(with last: Report, _ snapshot: (RouterID) -> RouterSnapshot?) -> Bool {
+        flush()
+        guard queue.isEmpty, lost == 0 else { return false }
+        _ = flushSnapshots(snapshot)
+        return dirty.isEmpty && transmit(last, descriptor: nil)
+    }
+
     private mutating func transmit(_ report: Report, descriptor: Int32?) -> Bool {
         if isClosed { return true }
         report.encode(into: &buffer)

@@ -22,6 +22,8 @@ struct RouterRecord {
     let mark = LeaseMark()
     /// When an advert could not be sent and that was told.
     var sendErrorTold: Int64?
+    /// Held back from preemption, as the supervisor said before the elections knew the router.
+    var isHeld = false
     /// The last advert could not be sent to anybody.
     var isMute = false
 

@@ -72,15 +72,21 @@ package struct NetlinkRequests: ~Copyable {
     /// route (LX-35). For such an IPv4 prefix `promote_secondaries` of the interface is set to 1 and stays so, because
     /// otherwise taking a first address away takes its whole subnet away. An address that is there already with our tag
     /// is fine; one without it is EEXIST, and stays as it is (LX-39). `lifetime` in seconds, nil for ever: after it the kernel takes the
-    /// address off by itself, at most 0.4 s later. An address of ours that is there already gets it, too.
-    package borrowing func add(_ address: InterfaceAddress, index: UInt32, lifetime: UInt32? = nil) throws(KernelError)
-    {
+    /// address off by itself, at most 0.4 s later. An address of ours that is there already gets it, too. Who knows from the kernel's
+    /// tables that it is there as wanted says so with `isOurs`: else they are all read to find that out, for each of hundreds.
+    package borrowing func add(
+        _ address: InterfaceAddress, index: UInt32, lifetime: UInt32? = nil, isOurs: Bool = false
+    ) throws(KernelError) {
         if address.address.family == .ipv4, address.prefixLength < 32 { promoteSecondaries(index: index) }
         let claim = Claims.Key(address: address, index: index)
         claims.keys.remove(claim)
         if let refusal = try tryAdding(address, index: index, lifetime) {
             guard refusal.code == EEXIST else { throw refusal }
-            try settle(address, index: index, lifetime, refusal: refusal)
+            if isOurs {
+                try renew(address, index: index, lifetime: lifetime)
+            } else {
+                try settle(address, index: index, lifetime, refusal: refusal)
+            }
         }
         claims.keys.insert(claim)
     }
@@ -92,6 +98,12 @@ package struct NetlinkRequests: ~Copyable {
     /// is no such interface.
     package borrowing func renew(_ address: InterfaceAddress, index: UInt32, lifetime: UInt32?) throws(KernelError) {
         if let refusal = try tryAdding(address, index: index, lifetime, renewing: true) { throw refusal }
+    }
+
+    /// `address` is on the interface and is ours, as the caller knows from the kernel's tables: it counts as added here, and they
+    /// are not read again before it is removed.
+    package borrowing func adopt(_ address: InterfaceAddress, index: UInt32) {
+        claims.keys.insert(Claims.Key(address: address, index: index))
     }
 
     /// Takes `address` off the interface. Success too when it, or the interface, is not there any more, and when an

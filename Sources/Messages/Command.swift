@@ -33,7 +33,7 @@ package struct CheckDefinition: Hashable, Sendable {
 
 /// A message from the supervisor to the engine.
 package enum Command: Hashable, Sendable {
-    /// First message; the engine exits if the version is not its own.
+    /// First message; the engine exits if the version is not its own. The page of its vitals travels with the message.
     case hello(version: UInt16)
     /// A socket of an earlier engine; the descriptor travels with the message.
     case adopt(SocketTag)
@@ -62,8 +62,12 @@ package enum Command: Hashable, Sendable {
     case hold(RouterID, Bool)
     /// Resign everything, release everything, report `stopped` and exit.
     case stop
+    /// To an engine that will go on for another one: open what these interfaces need and what takes time; answered by `prepared`.
+    case prepare([String])
+    /// Another engine goes on from here: report all snapshots and `yielded`, and exit without releasing anything.
+    case yield
 }
 
 /// The version of this protocol, in both hellos. It rises with every change of a message; the two processes are of one
 /// build, so a difference means a half-finished installation.
-package let messagesVersion: UInt16 = 7
+package let messagesVersion: UInt16 = 8

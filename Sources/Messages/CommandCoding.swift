@@ -51,12 +51,17 @@ extension Command {
             writer.write(disabled)
         case .stop:
             writer.write(UInt8(12))
-        case .handOver(let router, let patience):
+        case .yield:
             writer.write(UInt8(20))
+        case .prepare(let interfaces):
+            writer.write(UInt8(21))
+            writer.write(list: interfaces) { $0.write($1) }
+        case .handOver(let router, let patience):
+            writer.write(UInt8(22))
             writer.write(router)
             writer.write(patience)
         case .hold(let router, let held):
-            writer.write(UInt8(21))
+            writer.write(UInt8(23))
             writer.write(router)
             writer.write(held)
         }
@@ -94,10 +99,12 @@ extension Command {
             let router = try reader.router()
             return .disable(router, try reader.bool())
         case 12: return .stop
-        case 20:
+        case 20: return .yield
+        case 21: return .prepare(try reader.list { reader throws(MessageError) in try reader.text() })
+        case 22:
             let router = try reader.router()
             return .handOver(router, patience: try reader.duration())
-        case 21:
+        case 23:
             let router = try reader.router()
             return .hold(router, try reader.bool())
         case let other: throw .unknown(other)

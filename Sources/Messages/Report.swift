@@ -52,4 +52,8 @@ package enum Report: Hashable, Sendable {
     case lost(UInt32)
     /// All routers are released; the engine exits.
     case stopped
+    /// What can be opened before anything is configured is open.
+    case prepared
+    /// The last report of an engine that leaves everything to the next one, at this boot time in nanoseconds.
+    case yielded(at: Int64)
 }

@@ -45,7 +45,7 @@ extension Report {
             writer.write(router)
             writer.write(sequence)
         case .handover(let router, let outcome):
-            writer.write(UInt8(20))
+            writer.write(UInt8(22))
             writer.write(router)
             outcome.write(to: &writer)
         case .notice(let notice):
@@ -56,6 +56,11 @@ extension Report {
             writer.write(count)
         case .stopped:
             writer.write(UInt8(12))
+        case .yielded(let at):
+            writer.write(UInt8(20))
+            writer.write(at)
+        case .prepared:
+            writer.write(UInt8(21))
         case .interfaceCounters(let interface, let counters):
             writer.write(UInt8(13))
             writer.write(interface)
@@ -93,7 +98,7 @@ extension Report {
         case 9:
             let router = try reader.router()
             return .gateCancelled(router, sequence: try reader.integer(UInt32.self))
-        case 20:
+        case 22:
             let router = try reader.router()
             return .handover(router, try HandoverOutcome(from: &reader))
         case 10: return .notice(try Notice(from: &reader))
@@ -102,6 +107,8 @@ extension Report {
         case 13:
             let interface = try reader.text()
             return .interfaceCounters(interface, try Counters(from: &reader))
+        case 21: return .prepared
+        case 20: return .yielded(at: try reader.integer(Int64.self))
         case let other: throw .unknown(other)
         }
     }

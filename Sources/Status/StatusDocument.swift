@@ -26,17 +26,21 @@ package struct StatusDocument: Hashable, Sendable, Codable {
     package var virtualRouters: [RouterStatus]
     /// `interfaces`: that virtual routers use, in the order of the configuration.
     package var interfaces: [InterfaceStatus]
+    /// `upgrade`: the last one of the running agent; null when there was none.
+    @OrNull package var upgrade: UpgradeStatus?
 
     private enum CodingKeys: String, CodingKey {
-        case version, hostname, pid, started, engine, statistics, interfaces
+        case version, hostname, pid, started, engine, statistics, interfaces, upgrade
         case asOf = "as-of"
         case virtualRouters = "virtual-routers"
     }
 
     package init(
         version: String, hostname: String, pid: Int32, started: Timestamp, engine: EngineStatus, asOf: Timestamp,
-        statistics: GlobalStatistics, virtualRouters: [RouterStatus], interfaces: [InterfaceStatus]
+        statistics: GlobalStatistics, virtualRouters: [RouterStatus], interfaces: [InterfaceStatus],
+        upgrade: UpgradeStatus? = nil
     ) {
+        _upgrade = OrNull(wrappedValue: upgrade)
         self.version = version
         self.hostname = hostname
         self.pid = pid

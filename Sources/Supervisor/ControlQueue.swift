@@ -16,6 +16,8 @@ package enum ControlRequest: Hashable, Sendable {
     case enable(String)
     /// Let another host be master of it, and do not preempt that one for this long; nil: until it is master again.
     case handOver(String, holdFor: Duration?)
+    /// Let the program that is installed now take over.
+    case upgrade
 
     /// How long a handed over router may be held back.
     package static let holds = Duration.seconds(1) ... .seconds(30 * 86_400)
@@ -69,6 +71,8 @@ package enum ControlReply: Hashable, Sendable {
     case done
     /// Another host is master.
     case handedOver(HandoverResult)
+    /// The upgrade begins; the status tells its end.
+    case upgrading(UpgradeStatus)
     /// No virtual router has this name.
     case unknownRouter
     /// It could not be done; one clear sentence.

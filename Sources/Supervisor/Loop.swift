@@ -92,6 +92,9 @@ final class Errands {
         let result = Mutex<Result?>(nil)
     }
 
+    /// Nothing is being done, and nothing waits.
+    var isIdle: Bool { completions.isEmpty }
+
     init(loop: Loop) throws(SystemError) {
         worker = try Worker()
         _ = try loop.watch(worker.number) { [unowned self] in

@@ -110,6 +110,8 @@ package struct MirrorState: Hashable, Sendable {
     private var endedCounters = Counters()
     /// How often events of the kernel were lost.
     package var netlinkResyncs: UInt64 = 0
+    /// The last upgrade; nil when there was none.
+    package var upgrade: UpgradeStatus?
 
     package init(started: Int64, configuration: Configuration) {
         self.started = started

@@ -34,8 +34,14 @@ struct NumberedConfiguration: Hashable {
 
 /// Gives numbers to names. A number is never given twice in the life of a supervisor.
 struct Numbering {
-    private var lastRouter: UInt32 = 0
-    private var lastCheck: UInt32 = 0
+    private(set) var lastRouter: UInt32 = 0
+    private(set) var lastCheck: UInt32 = 0
+
+    /// The highest numbers that were given by an earlier program of this supervisor's process.
+    init(lastRouter: UInt32 = 0, lastCheck: UInt32 = 0) {
+        self.lastRouter = lastRouter
+        self.lastCheck = lastCheck
+    }
 
     /// Numbers for `configuration`. A virtual router keeps its number while its name and what makes its election stay:
     /// interface, VRID, version and family. With another of these it takes part in another election under the same name,

@@ -11,6 +11,8 @@ package func runSupervisor(
     options: SupervisorOptions, load: @escaping LoadConfiguration, serveStatus: ServeStatus = serveStatusOverHTTP
 ) -> Int32 {
     let environment = ownEnvironment()
+    // Before anything is opened here.
+    let found = Inheritance.find(in: environment)
     let configuration: Configuration
     switch load(options.configuration) {
     case .invalid(let errors):
@@ -31,9 +33,15 @@ package func runSupervisor(
         let holds = try HoldStore(directory: configuration.stateDirectory).read()
         let log = try Log(threshold: configuration.logLevel, priorities: isJournal(environment))
         defer { log.flush(atMost: .seconds(1)) }
+        var inheritance: Inheritance?
+        if case .inheritance(let usable) = found { inheritance = usable }
         let supervisor = try Supervisor(
             options: options, engine: engine, configuration: configuration, disabled: disabled, holds: holds,
-            environment: environment, signals: signals, log: log, load: load)
+            environment: environment, signals: signals, log: log, load: load, inheritance: inheritance)
+        if case .unusable(let reason, let status) = found {
+            log.write(.warning, "not-taken-over", ["text": "\(reason); this is a start like others"])
+            supervisor.mirror.update { $0.upgrade = status }
+        }
         try supervisor.run(serve: serveStatus)
         return 0
     } catch {
@@ -58,7 +66,7 @@ private func complain(_ text: String) {
 }
 
 /// This process's environment, `NAME=value` each.
-func ownEnvironment() -> [String] {
+package func ownEnvironment() -> [String] {
     var entries: [String] = []
     var next = unsafe environ
     while let entry = unsafe next.pointee {
@@ -69,7 +77,7 @@ func ownEnvironment() -> [String] {
 }
 
 /// The engine's path: the option, VIPD_ENGINE, beside this program, `../libexec/vipd/`; nil when there is none of the last two.
-func findEngine(_ option: String?, environment: [String]) -> String? {
+package func findEngine(_ option: String?, environment: [String]) -> String? {
     if let option { return option }
     if let entry = environment.first(where: { $0.hasPrefix("VIPD_ENGINE=") }), entry.utf8.count > 12 {
         return String(entry.dropFirst(12))
@@ -78,6 +86,17 @@ func findEngine(_ option: String?, environment: [String]) -> String? {
     let folder = program[..<slash]
     let places = ["\(folder)/vipd-engine", "\(folder)/../libexec/vipd/vipd-engine"]
     return places.first { unsafe access($0, X_OK) == 0 }
+}
+
+extension Incarnation {
+    /// What this process was started as. The program by the name that it was called by, if that is a path: it may be a link that
+    /// shows to another program after an upgrade.
+    package static func own() -> Incarnation? {
+        let arguments = Swift.CommandLine.arguments
+        guard let name = arguments.first else { return nil }
+        if name.hasPrefix("/") { return Incarnation(program: name, arguments: arguments) }
+        return ownPath().map { Incarnation(program: $0, arguments: arguments) }
+    }
 }
 
 /// Where /proc/self/exe points.
@@ -89,3 +108,9 @@ private func ownPath() -> String? {
     }
     return length > 0 ? String(decoding: path[..<length], as: UTF8.self) : nil
 }
+
+/// Whether a file can be executed by this process.
+package func isExecutable(_ path: String) -> Bool { unsafe access(path, X_OK) == 0 }
+
+/// Whether this program understands what another one leaves to it in this format.
+package func takesOver(format: Int) -> Bool { format == Inheritance.format }

@@ -59,7 +59,7 @@ extension StatusDocument {
             asOf: time.timestamp(time.boot), statistics: GlobalStatistics(state.allCounters, since: started),
             virtualRouters: state.routers.map { router in
                 RouterStatus(router, in: state, at: time, unknownSince: known ? nil : heard)
-            }, interfaces: Self.interfaces(of: state))
+            }, interfaces: Self.interfaces(of: state), upgrade: state.upgrade)
     }
 
     private static func interfaces(of state: MirrorState) -> [InterfaceStatus] {

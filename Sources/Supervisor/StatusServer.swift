@@ -15,6 +15,8 @@ package final class StatusServer: Sendable {
         var settings: StatusSocket
         var identity: FileIdentity
         var channel: any Channel
+        /// A duplicate of its socket, for a next program of this process.
+        var duplicate: KeptSocket
     }
 
     private let service: StatusService
@@ -31,7 +33,10 @@ package final class StatusServer: Sendable {
 
     /// Opens the socket, or moves it: after a reload only what changed is changed, open connections stay, and when the new
     /// socket cannot be opened the old one stays in service. Not to be called from a closure of the service.
-    package func listen(on settings: StatusSocket) throws(StatusSocketError) {
+    /// `inherited` is the socket of the program before this one; it is closed unless it is the one that is wanted.
+    package func listen(on settings: StatusSocket, adopting inherited: InheritedListener? = nil)
+        throws(StatusSocketError)
+    {
         try listener.withLock { current throws(StatusSocketError) in
             if var present = current, present.settings.path == settings.path,
                 FileIdentity(path: settings.path) == present.identity
@@ -42,7 +47,7 @@ package final class StatusServer: Sendable {
                 current = present
                 return
             }
-            let opened = try open(settings)
+            let opened = try open(settings, adopting: inherited)
             if let old = current { Self.close(old) }
             current = opened
         }
@@ -58,9 +63,23 @@ package final class StatusServer: Sendable {
         try? group.syncShutdownGracefully()
     }
 
-    private func open(_ settings: StatusSocket) throws(StatusSocketError) -> Listener {
-        let file = try StatusSocketFile.open(settings)
+    /// The socket that is listened on.
+    var inheritance: InheritedListener? {
+        listener.withLock { listener in
+            listener.map {
+                InheritedListener(
+                    descriptor: $0.duplicate.descriptor.number, path: $0.settings.path, device: $0.identity.device,
+                    inode: $0.identity.inode)
+            }
+        }
+    }
+
+    private func open(
+        _ settings: StatusSocket, adopting inherited: InheritedListener?
+    ) throws(StatusSocketError) -> Listener {
+        let file = try StatusSocketFile.open(settings, adopting: inherited)
         let identity = file.identity
+        let duplicate = try file.duplicate()
         let socket = file.socket()
         let (service, limits) = (service, limits)
         let connections = ConnectionCount()
@@ -75,7 +94,7 @@ package final class StatusServer: Sendable {
             }
         do {
             let channel = try bootstrap.withBoundSocket(socket.release()).wait()
-            return Listener(settings: settings, identity: identity, channel: channel)
+            return Listener(settings: settings, identity: identity, channel: channel, duplicate: duplicate)
         } catch {
             removeStatusSocket(path: settings.path, identity: identity)
             throw .server("\(error)")

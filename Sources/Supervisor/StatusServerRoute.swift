@@ -22,8 +22,9 @@ struct StatusRefusal: Error, Hashable {
 extension StatusRoute {
     /// The paths, for the answer to a wrong one.
     static let known =
-        "GET /v1/status, GET /v1/status/NAME, GET /v1/events, POST /v1/reload, POST /v1/routers/NAME/disable, "
-        + "POST /v1/routers/NAME/enable and POST /v1/routers/NAME/handover?for=DURATION"
+        "GET /v1/status, GET /v1/status/NAME, GET /v1/events, POST /v1/reload, POST /v1/upgrade, "
+        + "POST /v1/routers/NAME/disable, POST /v1/routers/NAME/enable and "
+        + "POST /v1/routers/NAME/handover?for=DURATION"
 
     /// Reads the target of a request; names may be percent-encoded. Of a query only the `for` of a handover is looked at.
     init(method: HTTPMethod, target: String) throws(StatusRefusal) {
@@ -42,6 +43,7 @@ extension StatusRoute {
         case (3, "v1", "status"): (route, allowed) = (.router(parts[2]), .GET)
         case (2, "v1", "events"): (route, allowed) = (.events, .GET)
         case (2, "v1", "reload"): (route, allowed) = (.control(.reload), .POST)
+        case (2, "v1", "upgrade"): (route, allowed) = (.control(.upgrade), .POST)
         case (4, "v1", "routers") where parts[3] == "disable": (route, allowed) = (.control(.disable(parts[2])), .POST)
         case (4, "v1", "routers") where parts[3] == "enable": (route, allowed) = (.control(.enable(parts[2])), .POST)
         case (4, "v1", "routers") where parts[3] == "handover":

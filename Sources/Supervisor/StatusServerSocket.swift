@@ -81,6 +81,35 @@ struct StatusSocketFile: ~Copyable {
         }
     }
 
+    /// The socket of the program before this one if it is what is wanted, else a new one.
+    static func open(_ settings: StatusSocket, adopting inherited: InheritedListener?) throws(StatusSocketError)
+        -> StatusSocketFile
+    {
+        if let adopted = try adopt(inherited, settings) { return adopted }
+        return try open(settings)
+    }
+
+    /// nil, with the socket closed, where it is not what is wanted.
+    private static func adopt(_ inherited: InheritedListener?, _ settings: StatusSocket) throws(StatusSocketError)
+        -> StatusSocketFile?
+    {
+        guard let inherited, let descriptor = Takeover.inherited(inherited.descriptor) else { return nil }
+        guard inherited.path == settings.path, let identity = FileIdentity(path: settings.path),
+            identity.device == inherited.device, identity.inode == inherited.inode
+        else { return nil }
+        try changeStatusSocket(settings)
+        return StatusSocketFile(descriptor: descriptor, identity: identity)
+    }
+
+    /// A second descriptor of the socket.
+    func duplicate() throws(StatusSocketError) -> KeptSocket {
+        do throws(SystemError) {
+            return KeptSocket(try descriptor.duplicate())
+        } catch {
+            throw .system(error)
+        }
+    }
+
     /// The socket itself, for whoever serves it and closes it.
     consuming func socket() -> Descriptor { descriptor }
 }

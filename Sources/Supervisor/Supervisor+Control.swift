@@ -16,6 +16,7 @@ extension Supervisor {
             case .disable(let name): setDisabled(name, true, answer)
             case .enable(let name): setDisabled(name, false, answer)
             case .handOver(let name, let span): handOver(name, holdFor: span, answer)
+            case .upgrade: upgrade(answer)
             }
         }
     }
@@ -27,6 +28,10 @@ extension Supervisor {
     func reload(_ answer: @escaping (ControlReply) -> Void) {
         guard phase == .starting || phase == .running else {
             answer(.refused("the agent is stopping"))
+            return
+        }
+        guard !isUpgrading else {
+            answer(.refused("an upgrade is under way"))
             return
         }
         reloadWanted.append(answer)

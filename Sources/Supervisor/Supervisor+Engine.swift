@@ -18,13 +18,19 @@ extension Supervisor {
         case .notStarted(let error, let restart):
             log.write(.error, "engine-not-started", ["error": "\(error)", "again-in": restart.after.spoken])
             engineIsGone(restart)
-        case .died(let ending, let output, let restart):
-            logDeath(ending, output, restart)
+        case .died(let ending, let death, let restart):
+            logDeath(ending, death, restart)
             engineIsGone(restart)
             if restart == nil { finish() }
         case .cleaned(let ending, let output, let complete, let isLast):
             cleaned(ending, output, complete: complete)
             if isLast { finish() }
+        case .succeeding:
+            abandonGates()
+        case .succeeded(let paused):
+            upgraded(paused: paused)
+        case .notSucceeded(let reason):
+            notUpgraded(reason)
         }
     }
 
@@ -50,23 +56,22 @@ extension Supervisor {
 
     private func noteLeftBehind() { leftBehind = records.values.filter(\.departing).map(\.router).sorted() }
 
-    private func logDeath(_ ending: ProcessEnding, _ output: String, _ restart: RestartPolicy.Restart?) {
+    private func logDeath(_ ending: ProcessEnding, _ death: EngineDeath, _ restart: RestartPolicy.Restart?) {
         let isWanted = restart == nil && ending == .exited(0)
         log.write(
             isWanted ? .notice : .error, "engine-ended",
             [
-                "how": sentence(ending), "output": output,
-                "again-in": restart.map { $0.after == .zero ? "" : $0.after.spoken } ?? "",
+                "how": ending.sentence, "last": isWanted ? "" : lastWords(death), "core": death.leftCore ? "yes" : "",
+                "output": death.output, "again-in": restart.map { $0.after == .zero ? "" : $0.after.spoken } ?? "",
                 "resuming": restart.map { $0.resuming ? "yes" : "no" } ?? "",
             ])
     }
 
-    private func sentence(_ ending: ProcessEnding) -> String {
-        switch ending {
-        case .exited(let status): "exit status \(status)"
-        case .killed(let signal): "killed by signal \(signal)"
-        case .notStarted(let code): SystemError("execve", code: code).description
-        }
+    /// What it was doing when it was last alive.
+    private func lastWords(_ death: EngineDeath) -> String {
+        guard let words = death.lastWords, words.beat > 0 else { return "" }
+        let router = words.router == 0 ? "" : " of \(name(RouterID(words.router)))"
+        return "\(words.word)\(router), \(Duration.nanoseconds(death.at - words.beat).spoken) before its end was seen"
     }
 
     /// An engine was started only to remove what was left behind, and is gone again.
@@ -87,7 +92,7 @@ extension Supervisor {
         log.write(
             .error, "left-overs-not-removed",
             [
-                "how": sentence(ending), "output": output, "addresses": unreleased.sorted().joined(separator: ", "),
+                "how": ending.sentence, "output": output, "addresses": unreleased.sorted().joined(separator: ", "),
                 "text": "no engine runs that could remove them; these addresses may still be on their interfaces",
             ])
     }
@@ -111,10 +116,14 @@ extension Supervisor {
         }
     }
 
-    private func engineIsGone(_ restart: RestartPolicy.Restart?) {
+    private func abandonGates() {
         for router in gates.abandon() {
             log.write(.notice, "gate-cancelled", ["router": name(router), "text": "its engine is gone"])
         }
+    }
+
+    private func engineIsGone(_ restart: RestartPolicy.Restart?) {
+        abandonGates()
         let since = Clock.boottime()
         mirror.update { state in
             state.engine.state = .down
@@ -155,7 +164,7 @@ extension Supervisor {
         let now = Clock.boottime()
         mirror.update { $0.heard = now }
         switch report {
-        case .hello, .socket, .socketClosed:
+        case .hello, .socket, .socketClosed, .prepared, .yielded:
             break
         case .ready:
             engineIsReady()

@@ -44,8 +44,11 @@ final class Supervisor {
     let signals: SignalDescriptor
     private(set) var verdicts: VerdictKeeper?
     private let boot = VerdictStore.currentBoot()
+    private let watchdog: Watchdog?
+    /// What the program before this one left, until it has been taken over.
+    private var inheritance: Inheritance?
     private(set) lazy var keeper = EngineKeeper(
-        program: engine, environment: environment.inherited, loop: loop, log: log
+        program: engine, environment: environment.inherited, loop: loop, log: log, watchdog: watchdog
     ) { [unowned self] in engineDid($0) }
     var serving: StatusServing?
 
@@ -72,6 +75,8 @@ final class Supervisor {
     var awaitingHandover: [String: AwaitedHandover] = [:]
     var isReloading = false
     var reloadWanted: [(ControlReply) -> Void] = []
+    /// Another program is about to take this process over.
+    var isUpgrading = false
     var restarts = -1
     /// What the engine was told to lack.
     var toldLimits: [EngineLimit] = []
@@ -81,7 +86,7 @@ final class Supervisor {
     init(
         options: SupervisorOptions, engine: String, configuration: Configuration, disabled: Set<String>,
         holds: [String: Hold] = [:], environment: [String], signals: consuming SignalDescriptor, log: Log,
-        load: @escaping LoadConfiguration
+        load: @escaping LoadConfiguration, inheritance: Inheritance? = nil
     ) throws(SystemError) {
         self.options = options
         self.load = load
@@ -98,8 +103,11 @@ final class Supervisor {
         self.disabled = disabled
         holdStore = HoldStore(directory: configuration.stateDirectory)
         self.holds = holds
-        numbering = Numbering()
-        inForce = numbering.number(configuration)
+        self.inheritance = inheritance
+        // For debuggers, which stop an engine for longer than it may be silent.
+        watchdog = environment.contains("VIPD_WATCHDOG=off") ? nil : try Watchdog()
+        numbering = Numbering(lastRouter: inheritance?.lastRouter ?? 0, lastCheck: inheritance?.lastCheck ?? 0)
+        inForce = numbering.number(configuration, after: inheritance?.known(in: configuration))
         mirror = Mirror(MirrorState(started: Clock.wall(), configuration: configuration))
     }
 
@@ -108,7 +116,8 @@ final class Supervisor {
         self.environment.learn(CommandEnvironment.find(CommandEnvironment.users(of: inForce.configuration)))
         warn(of: inForce.configuration)
         for router in inForce.routers { addRecord(router) }
-        let verdicts = try startKeepingVerdicts()
+        let written = try startKeepingVerdicts()
+        let verdicts = inheritance?.verdicts.compactMap { StoredVerdict(line: $0) } ?? written
         let now = Clock.boottime()
         for check in inForce.checks { addCheck(check, start: check.configuration.start(from: verdicts, at: now)) }
         // Those that ended while no agent ran are not told to the engine any more.
@@ -119,13 +128,20 @@ final class Supervisor {
         }
         mirrorConfiguration()
         for check in checks.values { mirrorCheck(check) }
+        if let inheritance { remember(inheritance) }
         serving = try serve(
             StatusServices(
-                socket: inForce.configuration.statusSocket, mirror: mirror, events: events, control: control))
+                socket: inForce.configuration.statusSocket, mirror: mirror, events: events, control: control,
+                listener: inheritance?.listener))
         _ = try loop.watch(signals.number) { [unowned self] in readSignals() }
         _ = try loop.watch(control.number) { [unowned self] in readRequests() }
         if let interval = notifier.watchdogInterval { feedWatchdog(interval) }
-        keeper.start()
+        if let inheritance {
+            try goOn(with: inheritance)
+            self.inheritance = nil
+        } else {
+            try keeper.start()
+        }
         while phase != .over { try loop.turn() }
         serving?.stop()
     }

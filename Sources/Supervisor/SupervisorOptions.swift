@@ -17,8 +17,14 @@ package struct StatusServices: Sendable {
     package var mirror: Mirror
     package var events: EventHub
     package var control: ControlQueue
+    /// The socket that the program before this one listened on; it is served from now on if it is at the same path.
+    package var listener: InheritedListener?
 
-    package init(socket: StatusSocket, mirror: Mirror, events: EventHub, control: ControlQueue) {
+    package init(
+        socket: StatusSocket, mirror: Mirror, events: EventHub, control: ControlQueue,
+        listener: InheritedListener? = nil
+    ) {
+        self.listener = listener
         self.socket = socket
         self.mirror = mirror
         self.events = events
@@ -32,8 +38,13 @@ package struct SupervisorOptions: Sendable {
     package var configuration: String
     /// `--engine`; nil looks at VIPD_ENGINE, beside this program, and in `../libexec/vipd/`.
     package var engine: String?
+    /// What this process was started as; nil: it cannot be upgraded.
+    package var incarnation: Incarnation?
 
-    package init(configuration: String = "/etc/vipd/vipd.yaml", engine: String? = nil) {
+    package init(
+        configuration: String = "/etc/vipd/vipd.yaml", engine: String? = nil, incarnation: Incarnation? = nil
+    ) {
+        self.incarnation = incarnation
         self.configuration = configuration
         self.engine = engine
     }
@@ -47,8 +58,14 @@ package struct StatusServing {
     /// Serves the socket with these settings from now on; when that fails the old socket stays.
     package var move: (StatusSocket) throws -> Void
     package var stop: () -> Void
+    /// The listening socket, which a next program may go on with; nil where there is none.
+    package var listener: () -> InheritedListener?
 
-    package init(move: @escaping (StatusSocket) throws -> Void, stop: @escaping () -> Void) {
+    package init(
+        move: @escaping (StatusSocket) throws -> Void, stop: @escaping () -> Void,
+        listener: @escaping () -> InheritedListener? = { nil }
+    ) {
+        self.listener = listener
         self.move = move
         self.stop = stop
     }
@@ -61,10 +78,11 @@ package typealias ServeStatus = (_ services: StatusServices) throws -> StatusSer
 package func serveStatusOverHTTP(_ services: StatusServices) throws -> StatusServing {
     let server = StatusServer(service: StatusService(services))
     do {
-        try server.listen(on: services.socket)
+        try server.listen(on: services.socket, adopting: services.listener)
     } catch {
         server.close()
         throw error
     }
-    return StatusServing(move: { try server.listen(on: $0) }, stop: { server.close() })
+    return StatusServing(
+        move: { try server.listen(on: $0) }, stop: { server.close() }, listener: { server.inheritance })
 }

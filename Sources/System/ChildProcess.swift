@@ -99,6 +99,21 @@ package struct ChildProcess: ~Copyable {
     private let failure: Descriptor
     private var tail: [UInt8] = []
     private var reaped = false
+    /// The signal that ended it left a core file, or a program of the machine took it.
+    package private(set) var leftCore = false
+
+    /// Takes over a child that an earlier program of this process started: its descriptors as `endingNumber` and `outputNumber`
+    /// named them. That it could not be started is not known any more.
+    package init(
+        adopting process: Int32, ending: consuming Descriptor, output: consuming Descriptor
+    ) throws(SystemError) {
+        let number = unsafe open("/dev/null", O_RDONLY | O_CLOEXEC)
+        guard number >= 0 else { throw SystemError("open", "/dev/null") }
+        self.process = process
+        self.ending = ending
+        self.output = output
+        failure = Descriptor(taking: number)
+    }
 
     /// Starts `request`; does not wait for its program to be found. Throws what keeps this process from having a child at all.
     package init(_ request: ProcessRequest) throws(SystemError) {
@@ -124,6 +139,9 @@ package struct ChildProcess: ~Copyable {
     package var endingNumber: Int32 { ending.number }
     /// Readable when it wrote something.
     package var outputNumber: Int32 { output.number }
+
+    /// It can be signalled by this from another thread, whatever becomes of this value.
+    package func handle() throws(SystemError) -> ProcessHandle { ProcessHandle(taking: try ending.duplicate()) }
 
     /// Reads what it wrote, a slice at a time, and keeps the end; false when there will be no more.
     package mutating func readOutput() -> Bool {
@@ -156,6 +174,7 @@ package struct ChildProcess: ~Copyable {
         let length = unsafe withUnsafeMutableBytes(of: &code) { unsafe read(number, $0.baseAddress, $0.count) }
         if length == MemoryLayout<Int32>.size { return .notStarted(code) }
         let octet = UInt8(truncatingIfNeeded: value)
+        leftCore = result == Int32(VIPD_DUMPED.rawValue)
         return result == Int32(VIPD_EXITED.rawValue) ? .exited(octet) : .killed(octet)
     }
 

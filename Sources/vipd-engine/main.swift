@@ -28,6 +28,8 @@ func main() -> Int32 {
         complain("cannot give up privileges: \(SystemError("prctl").reason)")
         return 1
     }
+    // From here on a fatal signal is told; the limits of core dumps are those that were inherited.
+    FatalSignals.tell()
     // What ProtectSystem and PrivateTmp would do in the unit, where checks and hooks would inherit it; not every kernel can.
     _ = vipd_freeze_files()
     do throws(EngineError) {

@@ -26,7 +26,8 @@ struct RunCommand: ParsableCommand {
     var engine: String?
 
     func run() throws {
-        let status = runSupervisor(options: SupervisorOptions(configuration: file, engine: engine)) { path in
+        let options = SupervisorOptions(configuration: file, engine: engine, incarnation: .own())
+        let status = runSupervisor(options: options) { path in
             do throws(ConfigurationErrors) {
                 return .loaded(try loadConfiguration(path: path))
             } catch {

@@ -108,7 +108,8 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             .configure(RouterID(1), leased(.automatic), disabled: false),
             .configure(RouterID(1), leased(.off), disabled: false),
             .commit, .verdict(CheckID(1), .passing), .gate(RouterID(1), sequence: 9, failure: nil),
-            .disable(RouterID(1), true), .disable(RouterID(1), false), .stop,
+            .disable(RouterID(1), true), .disable(RouterID(1), false), .stop, .yield,
+            .prepare([]), .prepare(["eth0", "eth1"]),
         ] + failures.map { .gate(RouterID(1), sequence: .max, failure: $0) }
         + failures.map { .verdict(CheckID(1), .failing($0)) }
 
@@ -119,8 +120,8 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             .heartbeat(at: 5, advertised: [RouterID(1), RouterID(2)], heard: [RouterID(3)]), .snapshot(snapshot),
             .gateWanted(RouterID(1), .claim, sequence: 3, cause: .owner),
             .gateWanted(RouterID(1), .release, sequence: 3, cause: .stopped),
-            .gateCancelled(RouterID(1), sequence: 4), .lost(7), .stopped, .notice(.resynchronised),
-            .notice(.memoryNotLocked(1, isPartly: true)),
+            .gateCancelled(RouterID(1), sequence: 4), .lost(7), .stopped, .prepared, .yielded(at: .max),
+            .notice(.resynchronised), .notice(.memoryNotLocked(1, isPartly: true)),
             .notice(.dropped(nil, interface: 2, reason: .ttl, source: peer, count: 5)),
             .notice(.dropped(RouterID(1), interface: 2, reason: .addressList, source: nil, count: 5)),
             .notice(.kernel(nil, call: "RTM_NEWADDR", subject: "vip", code: 13, explanation: "ipv6: disabled ✓")),

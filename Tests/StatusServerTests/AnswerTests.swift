@@ -371,7 +371,7 @@ struct AnswerTests {
         var router = try #require(document(state).virtualRouters.first)
         #expect(router.state == .resigning && router.master == nil && router.lastAdvSource == "192.0.2.2")
         #expect(router.held == HeldStatus(since: Timestamp(milliseconds: 1_500), until: nil))
-        #expect(router.handoverLimitMs == 5_350)
+        #expect(router.handoverLimitMs == 5_400)
         router = try #require(document(try mirror { $0.state = .resigning }).virtualRouters.first)
         #expect(router.master == MasterStatus(address: "192.0.2.3", priority: 120, isSelf: false))
         #expect(router.lastAdvSource == "192.0.2.3" && router.held == nil)

@@ -124,5 +124,5 @@ let sampleJSON =
     + #""packet-length-errors":3,"source-errors":1,"version-errors":18446744073709551615,"vrid-errors":7},"#
     + #""virtual-routers":1}],"pid":123,"started":"2026-11-20T03:00:00.000Z","#
     + #""statistics":{"checksum-errors":6,"discontinuity-datetime":"2026-11-20T03:00:00.000Z","ip-ttl-errors":2,"#
-    + #""version-errors":18446744073709551615,"vrid-errors":7},"version":"0.1.0","virtual-routers":["#
+    + #""version-errors":18446744073709551615,"vrid-errors":7},"upgrade":null,"version":"0.1.0","virtual-routers":["#
     + sampleRouterJSON + "]}"

@@ -257,10 +257,10 @@ private let successor = IPAddress.ipv4(IPv4Address(192, 0, 2, 3))
     @Test func `the limits of a handover cover what it may have to wait for`() {
         var web = router("web")
         web.election.advertisementInterval = .milliseconds(100)
-        #expect(web.handoverLimit(masterDown: .milliseconds(361)) == .milliseconds(5_350))
+        #expect(web.handoverLimit(masterDown: .milliseconds(361)) == .milliseconds(5_400))
         web = router("web", gateClaim: .shell("true", timeout: .seconds(20)))
         #expect(web.successorPatience == .seconds(20))
-        #expect(web.handoverLimit(masterDown: .milliseconds(3_609)) == .milliseconds(1_250 + 20_000 + 5_000))
+        #expect(web.handoverLimit(masterDown: .milliseconds(3_609)) == .seconds(4 + 20 + 20 + 5))
         web.gateRelease = .shell("true")
         #expect(web.handoverLimit(masterDown: .milliseconds(3_609)) == .seconds(5 + 4 + 20 + 20 + 5))
     }

@@ -182,22 +182,29 @@ extension CheckConfiguration {
 @Suite struct RestartPolicyTests {
     private let second: Int64 = 1_000_000_000
 
-    @Test func `five deaths in ten seconds are answered at once and resumed`() {
+    @Test func `the first death in ten seconds is resumed, the second answered at once without what was known`() {
+        var policy = RestartPolicy()
+        #expect(policy.died(started: 0, now: 20 * second) == RestartPolicy.Restart(after: .zero, resuming: true))
+        let again = policy.died(started: 20 * second, now: 30 * second - 1)
+        #expect(again == RestartPolicy.Restart(after: .zero, resuming: false))
+    }
+
+    @Test func `deaths ten seconds apart are mishaps, each by itself`() {
         var policy = RestartPolicy()
         for index in 0..<5 {
-            let restart = policy.died(started: 0, now: Int64(index) * second / 2)
+            let restart = policy.died(started: 0, now: Int64(index) * 10 * second)
             #expect(restart == RestartPolicy.Restart(after: .zero, resuming: true))
         }
     }
 
-    @Test func `after more the pauses double up to a minute and nothing is resumed`() {
+    @Test func `from the third on the addresses go and the pauses double up to a minute`() {
         var policy = RestartPolicy()
-        for _ in 0..<5 { _ = policy.died(started: 0, now: second) }
+        for _ in 0..<2 { _ = policy.died(started: 0, now: second) }
         var now = second
         var pauses: [Duration] = []
         for _ in 0..<8 {
             let restart = policy.died(started: now, now: now)
-            #expect(!restart.resuming)
+            #expect(!restart.resuming && restart.cleaning)
             pauses.append(restart.after)
             now += restart.after.nanoseconds
         }

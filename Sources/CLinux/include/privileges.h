@@ -7,7 +7,8 @@
 // call that needs one says so.
 int vipd_confine(void);
 
-// Takes away every way to write, make, remove or run a file, but for /proc/sys/net (landlock(7)); after vipd_confine, whose
+// Takes away every way to write, make, remove or run a file (landlock(7)), but for /proc/sys/net and, where the limit of
+// core dumps is not 0, for the folder that they are written to; after vipd_confine, whose
 // no_new_privs it needs. 0, or -1 with errno: ENOSYS or EOPNOTSUPP where the kernel has no Landlock, which is no harm.
 int vipd_freeze_files(void);
 

@@ -40,8 +40,8 @@ pid_t vipd_spawn(const struct vipd_spawn *request);
 // pidfd_open(2), close-on-exec.
 int vipd_process_descriptor(pid_t process);
 
-enum vipd_ending { VIPD_RUNNING = 0, VIPD_EXITED = 1, VIPD_KILLED = 2 };
-// Reaps `process` if it has ended; *value is its exit status or signal. Negative on an error.
+enum vipd_ending { VIPD_RUNNING = 0, VIPD_EXITED = 1, VIPD_KILLED = 2, VIPD_DUMPED = 3 };
+// Reaps `process` if it has ended; *value is its exit status or signal, DUMPED a signal that left a core. Negative on an error.
 int vipd_reap(pid_t process, int *value);
 
 // The user's ids and groups of the name service; 0, or the errno, ENOENT when there is no such user. A number that is no

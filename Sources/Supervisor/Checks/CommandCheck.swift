@@ -166,6 +166,9 @@ final class CommandCheck {
         schedule()
     }
 
+    /// No process of it runs.
+    var isIdle: Bool { job == nil }
+
     /// Kills what runs and runs no more.
     func remove() {
         removed = true

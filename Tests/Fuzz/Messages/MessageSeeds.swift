@@ -69,7 +69,8 @@ let commandSeeds: [Command] = [
     .check(CheckDefinition(check: check, timeToLive: .seconds(4), verdict: .known(.passing, age: .seconds(1)))),
     .removeCheck(check), .configure(router, configuration, disabled: true), .remove(router), .commit,
     .verdict(check, .passing), .verdict(check, .failing(.exited(1))), .gate(router, sequence: 9, failure: nil),
-    .gate(router, sequence: 9, failure: .notStarted(2)), .disable(router, true), .stop,
+    .gate(router, sequence: 9, failure: .notStarted(2)), .disable(router, true), .stop, .yield,
+    .prepare(["eth0"]),
 ]
 
 let reportSeeds: [Report] =
@@ -78,7 +79,7 @@ let reportSeeds: [Report] =
         .socketClosed(SocketTag(family: .ipv4, interfaceIndex: 2)), .ready,
         .heartbeat(at: 5, advertised: [router], heard: [router, RouterID(3)]), .snapshot(snapshot),
         .gateWanted(router, .claim, sequence: 3, cause: .owner), .gateCancelled(router, sequence: 4), .lost(7),
-        .stopped, .notice(.resynchronised),
+        .stopped, .prepared, .yielded(at: 9), .notice(.resynchronised),
         .notice(.dropped(router, interface: 2, reason: .ttl, source: vip.address, count: 5)),
         .notice(.kernel(nil, call: "RTM_NEWADDR", subject: "vip", code: 13, explanation: "ipv6: disabled")),
         .notice(.leftoverRemoved(vip6, interface: "eth0")),

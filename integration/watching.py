@@ -1,0 +1,52 @@
+"""What a client and the kernel see while something is done to an agent: probes every millisecond, and every change of an address."""
+
+import json
+import subprocess
+import time
+
+from agent import binaries
+from lab import wait_until
+
+
+class Probes:
+    """`vipd probe` from a client, every millisecond, in the background until `finish`."""
+
+    def __init__(self, client, address, interval="1ms", longest="60s"):
+        self.process = client.popen(binaries() / "vipd", "probe", address, "--for", longest, "--interval", interval, "--json",
+                                    stdout=subprocess.PIPE, text=True)
+        self.records = []
+        while not self.records or self.records[-1]["type"] != "holder":
+            line = self.process.stdout.readline()
+            assert line, "nobody answers the probes"
+            self.records.append(json.loads(line))
+
+    def finish(self):
+        """Ends it and returns its summary."""
+        self.process.terminate()
+        out, _ = self.process.communicate(timeout=20)
+        self.records += [json.loads(line) for line in out.splitlines()]
+        return next(item for item in self.records if item["type"] == "summary")
+
+    def of(self, kind):
+        return [item for item in self.records if item["type"] == kind]
+
+
+class Addresses:
+    """`ip monitor address` on a host: which addresses left an interface."""
+
+    def __init__(self, host):
+        self.file = host.lab.directory / f"addresses-{len(host.lab.processes)}"
+        with open(self.file, "wb") as out:
+            self.process = host.popen("ip", "-o", "monitor", "address", stdout=out, stderr=subprocess.STDOUT)
+        # It says nothing when it listens: an address of the loopback that comes and goes does.
+        wait_until(lambda: self._is_told(host), 5, "ip monitor listens", every=0.05)
+
+    def _is_told(self, host):
+        for action in ("add", "del"):
+            host.ip("address", action, "127.7.7.7/32", "dev", "lo", check=False)
+        return "Deleted" in self.file.read_text()
+
+    def removed(self):
+        """The lines of addresses that were removed since it began, but for its own."""
+        time.sleep(0.05)
+        return [line for line in self.file.read_text().splitlines() if line.startswith("Deleted") and "127.7.7.7" not in line]
