@@ -133,9 +133,9 @@ class Probing:
 
 def clean_rounds(measure, wanted, stall=0.005):
     """What `measure` returns for up to `wanted` rounds in which this machine let no process of the engine's kind wait for longer than `stall`
-    seconds; four times as many are tried. Without any such round nothing can be judged, and the test is skipped."""
+    seconds; three times as many are tried. Without any such round nothing can be judged, and the test is skipped."""
     found, tried = [], 0
-    while len(found) < wanted and tried < 4 * wanted:
+    while len(found) < wanted and tried < 3 * wanted:
         with Stalls(realtime=False) as stalls:
             figures = measure()
         tried += 1
