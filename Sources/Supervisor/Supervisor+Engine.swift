@@ -132,9 +132,7 @@ extension Supervisor {
             state.engine.since = since
         }
         if let restart, !restart.resuming { loseMasters() }
-        if phase != .stopping {
-            abandonHandovers(.untold("the engine ended during the handover; vipd status tells who is master now"))
-        }
+        if phase != .stopping { loseHandovers(continuing: restart?.resuming ?? false) }
         releaseWaiting()
         // Who waits for a router to be disabled goes on waiting: the next engine starts with it.
     }
@@ -241,6 +239,7 @@ extension Supervisor {
             notifier.ready(status: statusText())
         }
         releaseWaiting()
+        repeatHandovers()
     }
 
     private func take(_ snapshot: RouterSnapshot) {

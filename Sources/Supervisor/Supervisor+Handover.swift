@@ -17,6 +17,8 @@ final class AwaitedHandover {
     let before: Hold?
     /// How it ended, until that is answered.
     var outcome: HandoverOutcome?
+    /// Its engine died while the release gate ran, which goes on: the next engine is given the order again.
+    var isToRepeat = false
 
     init(_ router: RouterID, _ answer: AwaitedAnswer, before: Hold?) {
         self.router = router
@@ -148,6 +150,7 @@ extension Supervisor {
         guard let awaited = awaitingHandover.removeValue(forKey: name) else { return }
         loop.cancel(awaited.answer.limit)
         guard !stays else {
+            watchHolds()
             awaited.answer.give(reply)
             return
         }
@@ -157,10 +160,34 @@ extension Supervisor {
         saveHolds { _ in awaited.answer.give(reply) }
     }
 
-    /// The engine that was to do it is gone, or the agent ends: nobody will tell what came of any handover. An agent that ends
-    /// was to leave anyway: it stays held back.
+    /// The agent ends: nobody will tell what came of any handover. It was to leave anyway, so it stays held back.
     func abandonHandovers(_ reply: ControlReply) {
-        for name in awaitingHandover.keys.sorted() { endHandover(name, reply, holds: phase == .finishing) }
+        for name in awaitingHandover.keys.sorted() { endHandover(name, reply, holds: true) }
+    }
+
+    /// The engine that was to do it is gone. What its release gate fences must not be served on, so that handover is gone on with
+    /// where the next engine goes on. Of the others nobody tells any more what came of them; one that was on its way
+    /// out when it was last heard of stays held back, or the next engine would take back what another host has.
+    func loseHandovers(continuing: Bool) {
+        for (name, awaited) in awaitingHandover.sorted(by: { $0.key < $1.key }) {
+            let state = records[awaited.router]?.state
+            if continuing, state == .master, awaited.outcome == nil, gates.isReleasing(awaited.router) {
+                awaited.isToRepeat = true
+                continue
+            }
+            endHandover(
+                name, .untold("the engine ended during the handover; vipd status tells who is master now"),
+                holds: state == .resigning || state == .backup)
+        }
+    }
+
+    /// An engine is ready: what the last one could not end is ordered again.
+    func repeatHandovers() {
+        for (_, awaited) in awaitingHandover.sorted(by: { $0.key < $1.key }) where awaited.isToRepeat {
+            awaited.isToRepeat = false
+            let patience = records[awaited.router]?.configuration.successorPatience ?? .zero
+            keeper.send(.handOver(awaited.router, patience: patience))
+        }
     }
 
     // MARK: Holds
@@ -201,7 +228,9 @@ extension Supervisor {
             release(name, because: "its time is over")
             return
         }
-        guard let next = holds.values.compactMap(\.until).min() else { return }
+        // A handover that is under way comes back here when it has ended.
+        let waiting = holds.filter { awaitingHandover[$0.key] == nil }
+        guard let next = waiting.values.compactMap(\.until).min() else { return }
         let pause = min(max(next - wall, 10_000_000), 30_000_000_000)
         holdTimer = loop.after(.nanoseconds(pause)) { [unowned self] in watchHolds() }
     }

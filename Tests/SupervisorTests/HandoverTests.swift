@@ -161,7 +161,6 @@ private let successor = IPAddress.ipv4(IPv4Address(192, 0, 2, 3))
     @Test func `an engine that dies meanwhile is answered at once, and the next one holds nothing back`() throws {
         let (agent, engine) = try master()
         let reply = ordered(agent, engine)
-        engine.send(.transition(RouterID(1), transition(.master, .resigning, .handedOver)))
         engine.kill()
         #expect(eventually { reply.value != nil })
         #expect(
@@ -226,6 +225,38 @@ private let successor = IPAddress.ipv4(IPv4Address(192, 0, 2, 3))
         engine.send(.ready)
         #expect(eventually { reply.value != nil })
         agent.stop(engine)
+    }
+
+    @Test func `an engine that dies while the gate fences is followed by one with the same order`() throws {
+        let (agent, engine) = try master(router("web", gateRelease: .shell("sleep 0.5")))
+        let reply = ordered(agent, engine)
+        engine.send(.gateWanted(RouterID(1), .release, sequence: 1, cause: .handedOver))
+        #expect(eventually { agent.logged("event=gate-started").count == 1 })
+        engine.kill()
+        let next = try #require(try agent.nextEngine())
+        next.send(.hello(version: messagesVersion))
+        #expect(next.commands(through: .commit).contains(.hold(RouterID(1), true)))
+        next.send(.ready)
+        #expect(next.first { $0 == .handOver(RouterID(1), patience: .zero) } != nil)
+        #expect(reply.value == nil && held(agent) != nil)
+        next.send(.handover(RouterID(1), .notMaster))
+        #expect(eventually { reply.value != nil })
+        agent.stop(next)
+    }
+
+    @Test func `an engine that dies on the way out leaves the router held back`() throws {
+        let (agent, engine) = try master()
+        let reply = ordered(agent, engine)
+        engine.send(.transition(RouterID(1), transition(.master, .resigning, .handedOver)))
+        #expect(eventually { !agent.logged("to=resigning").isEmpty })
+        engine.kill()
+        #expect(eventually { reply.value != nil })
+        #expect(held(agent) != nil, "another host may be master by now")
+        let next = try #require(try agent.nextEngine())
+        next.send(.hello(version: messagesVersion))
+        #expect(next.commands(through: .commit).contains(.hold(RouterID(1), true)))
+        next.send(.ready)
+        agent.stop(next)
     }
 
     @Test func `what cannot be written down is not ordered`() throws {
