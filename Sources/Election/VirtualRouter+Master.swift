@@ -231,6 +231,8 @@ extension VirtualRouter {
                 stepDown(because: cause, now, &actions)
             }
         } else if standing.effectivePriority != previous.effectivePriority {
+            master.lastAdvert = now
+            state = .master(master)
             actions.append(.sendAdvert(priority: standing.effectivePriority))
         }
     }
@@ -254,11 +256,12 @@ extension VirtualRouter {
                 AnnouncementBurst(continuing: $0.started, at: now, new.announcements)
             }
         }
-        state = .master(master)
         let differs =
             new.addresses != old.addresses || new.advertisementInterval != old.advertisementInterval
             || new.password != old.password || new.checksum != old.checksum || new.peers != old.peers
             || new.alsoVersion2 != old.alsoVersion2
+        if differs { master.lastAdvert = now }
+        state = .master(master)
         if differs { actions.append(.sendAdvert(priority: standing.effectivePriority)) }
         if !gone.isEmpty { actions.append(.release(gone)) }
         if !added.isEmpty { actions.append(.claim(added)) }

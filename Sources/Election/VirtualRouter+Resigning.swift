@@ -16,6 +16,8 @@ extension VirtualRouter {
         static let margin = Duration.milliseconds(250)
 
         var cause: Cause
+        /// When it began.
+        let began: Instant
         /// Configured addresses that have not been released yet.
         var held: [InterfaceAddress]
         /// When the next advert of priority 0 goes out, and how many are left.
@@ -23,15 +25,19 @@ extension VirtualRouter {
         var advertsLeft = 0
         /// When it ends though nobody took over, or, with a successor, though not all addresses were announced.
         var end: Instant
-        /// The master that was heard, and when.
+        /// The master that was heard, when first, and when last.
         var successor: IPAddress?
         var successorHeard: Instant?
+        var lastAdvert: Instant?
+        /// Who was heard once with priority 1: a master, or one that yields to us and says its last word.
+        var doubtful: IPAddress?
         /// Of `held`, those that another host has announced before its advert was heard.
         var announced: [IPAddress] = []
 
         /// A resignation begins.
         init(at now: Instant, interval: Duration, _ cause: Cause, _ addresses: [InterfaceAddress]) {
             self.cause = cause
+            began = now
             held = addresses
             nextAdvert = now + Self.spacing
             advertsLeft = Self.repetitions - 1
@@ -44,10 +50,17 @@ extension VirtualRouter {
             _ addresses: [InterfaceAddress]
         ) {
             self.cause = cause
+            began = now
             held = addresses
             successor = source
             successorHeard = heardAt
+            lastAdvert = heardAt
             end = max(now, heardAt + Self.overlap)
+        }
+
+        /// Nobody is known to take over; there is time for an interval of `interval` again.
+        mutating func awaitAnother(_ now: Instant, interval: Duration) {
+            end = max(end, now + interval + Self.margin)
         }
 
         var deadline: Instant { nextAdvert.map { min($0, end) } ?? end }
@@ -87,11 +100,15 @@ extension VirtualRouter {
         case .deadline:
             if resigning.end <= now { finish(resigning, now, &actions) } else { repeatZero(resigning, now, &actions) }
         case .wokeUp(_, let suspended):
-            // The overlap is long over, and was not meant to last.
-            if suspended > .zero || resigning.end + Resigning.margin <= now { finish(resigning, now, &actions) }
+            wakeUp(resigning, suspended, now, &actions)
+        case .addressesLost(let addresses):
+            // Not put back while it leaves; claimed anew if it stays.
+            var resigning = resigning
+            resigning.held.removeAll { addresses.contains($0) }
+            state = .resigning(resigning)
         case .handOver:
             actions.append(.handover(.notMaster))
-        case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster, .gate, .sendFailed, .sent:
+        case .claimed, .claimFailed, .standing, .reconfigured, .resumeMaster, .gate, .sendFailed, .sent:
             break
         }
     }
@@ -117,12 +134,20 @@ extension VirtualRouter {
                 resigning.successor = nil
                 resigning.successorHeard = nil
                 let interval = configuration.version == .v3 ? masterInterval : .seconds(1)
-                resigning.end = max(resigning.end, now + interval + Resigning.margin)
+                resigning.awaitAnother(now, interval: interval)
                 state = .resigning(resigning)
             }
             return
         }
+        if advert.priority == 1, resigning.successor != source, resigning.doubtful != source {
+            // A master says so again. One that yielded a moment ago does not, and without it nobody would hold the addresses.
+            resigning.doubtful = source
+            if resigning.successor == nil { resigning.awaitAnother(now, interval: advert.interval) }
+            state = .resigning(resigning)
+            return
+        }
         learn(advert, from: source, at: heardAt)
+        resigning.lastAdvert = heardAt
         guard resigning.successor == nil else {
             resigning.successor = source
             state = .resigning(resigning)
@@ -175,7 +200,7 @@ extension VirtualRouter {
             enter(target.state, because: target.cause, now, &actions)
             return
         }
-        let backup = Backup(masterDown: (lastHeard ?? now) + masterDownInterval)
+        let backup = Backup(masterDown: (resigning.lastAdvert ?? now) + masterDownInterval)
         enter(.backup(backup), because: resigning.cause, now, &actions)
     }
 

@@ -177,7 +177,7 @@ extension Engine {
         reporter.markDirty(touched)
         perform()
         for id in touched {
-            guard let router = node.router(id), router.stateName == .master,
+            guard let router = node.router(id), router.stateName == .master || router.stateName == .resigning,
                 let link = table.link(named: router.configuration.interface)
             else { continue }
             let moved = records[id]?.claimedOn.map { $0 != link.index } ?? false
