@@ -6,11 +6,12 @@ import struct
 
 RTM_NEWADDR, RTM_GETADDR, NLMSG_DONE = 20, 22, 3
 NLM_F_REQUEST, NLM_F_DUMP = 1, 0x300
-IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_PROTO = 1, 2, 8, 11
+IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 1, 2, 6, 8, 11
 
 
 def addresses(host, device="eth0"):
-    """{address: {"prefix", "flags", "proto"}} of an interface; `proto` is None where the kernel gives none."""
+    """{address: {"prefix", "flags", "proto", "valid"}} of an interface; `proto` is None where the kernel gives none, `valid` the
+    seconds left (2**32 - 1: for ever)."""
     return host.inside(lambda: _dump(socket.if_nametoindex(device)))
 
 
@@ -43,5 +44,6 @@ def _read(body, wanted, found):
         found[str(ipaddress.ip_address(address))] = {
             "prefix": prefix,
             "flags": struct.unpack("I", attributes[IFA_FLAGS])[0] if IFA_FLAGS in attributes else flags,
+            "valid": struct.unpack_from("II", attributes[IFA_CACHEINFO])[1],
             "proto": attributes[IFA_PROTO][0] if IFA_PROTO in attributes else None,
         }

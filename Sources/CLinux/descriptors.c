@@ -31,11 +31,29 @@ int vipd_poller_wait(int poller, uint64_t *tokens, int capacity, int millisecond
     return count;
 }
 
-int vipd_timer(void) { return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK); }
+int vipd_timer(void) { return timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK); }
+
+static int64_t reading(clockid_t clock) {
+    struct timespec time = {0};
+    clock_gettime(clock, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+int64_t vipd_suspended(void) {
+    int64_t suspended = 0;
+    for (int attempt = 0; attempt < 8; attempt++) {
+        int64_t before = reading(CLOCK_MONOTONIC);
+        suspended = reading(CLOCK_BOOTTIME) - before;
+        // A preemption in between would count as a suspension.
+        if (reading(CLOCK_MONOTONIC) - before < 20000) break;
+    }
+    return suspended;
+}
 
 int vipd_timer_set(int timer, int64_t nanoseconds) {
     struct itimerspec setting = {0};
     if (nanoseconds >= 0) {
+        nanoseconds += vipd_suspended();
         setting.it_value.tv_sec = nanoseconds / 1000000000;
         setting.it_value.tv_nsec = nanoseconds % 1000000000;
         // All zero would disarm it.

@@ -1,7 +1,11 @@
 #define _GNU_SOURCE
 #include "filter.h"
 
+#include <arpa/inet.h>
 #include <linux/filter.h>
+#include <linux/if_addr.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -25,6 +29,17 @@ static void jump(struct program *program, uint16_t code, uint32_t value, uint8_t
 static uint8_t target(uint8_t jump, unsigned place, unsigned suspect, unsigned pass) {
     if (jump == SUSPECT) return (uint8_t)(suspect - place - 1);
     return jump == PASS ? (uint8_t)(pass - place - 1) : jump;
+}
+
+static int attach(int descriptor, struct program *program, unsigned suspect, unsigned pass) {
+    for (unsigned place = 0; place < program->length; place++) {
+        struct sock_filter *step = &program->code[place];
+        if (BPF_CLASS(step->code) != BPF_JMP || BPF_OP(step->code) == BPF_JA) continue;
+        step->jt = target(step->jt, place, suspect, pass);
+        step->jf = target(step->jf, place, suspect, pass);
+    }
+    struct sock_fprog request = {.len = (unsigned short)program->length, .filter = program->code};
+    return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &request, sizeof request);
 }
 
 int vipd_attach_filter(int descriptor, bool ipv6, const struct vipd_expected *expected, uint32_t one_in) {
@@ -66,14 +81,41 @@ int vipd_attach_filter(int descriptor, bool ipv6, const struct vipd_expected *ex
     unsigned pass = program.length;
     add(&program, BPF_RET | BPF_K, 0xFFFFFFFF);
     add(&program, BPF_RET | BPF_K, 0);
-    for (unsigned place = 0; place < program.length; place++) {
-        struct sock_filter *step = &program.code[place];
-        if (BPF_CLASS(step->code) != BPF_JMP || BPF_OP(step->code) == BPF_JA) continue;
-        step->jt = target(step->jt, place, suspect, pass);
-        step->jf = target(step->jf, place, suspect, pass);
-    }
-    struct sock_fprog request = {.len = (unsigned short)program.length, .filter = program.code};
-    return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &request, sizeof request);
+    return attach(descriptor, &program, suspect, pass);
+}
+
+// Puts into A and X where the attribute `type` of an address message begins; away to the end where it is not there.
+static void find_attribute(struct program *program, uint32_t type) {
+    enum { HEADERS = 24 };  // struct nlmsghdr, struct ifaddrmsg
+    add(program, BPF_LD | BPF_IMM, HEADERS);
+    add(program, BPF_LDX | BPF_IMM, type);
+    add(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_NLATTR));
+    jump(program, BPF_JEQ, 0, PASS, 0);
+    add(program, BPF_MISC | BPF_TAX, 0);
+}
+
+int vipd_ignore_renewals(int descriptor, uint8_t tag) {
+    enum { VIPD_IFA_PROTO = 11, HEADER = 4 };
+    struct program program = {.length = 0};
+    // Loads take the octets for a number in network order, and netlink has them in the host's.
+    add(&program, BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type));
+    jump(&program, BPF_JEQ, htons(RTM_NEWADDR), 0, PASS);
+    find_attribute(&program, VIPD_IFA_PROTO);
+    add(&program, BPF_LD | BPF_B | BPF_IND, HEADER);
+    jump(&program, BPF_JEQ, tag, 0, PASS);
+    find_attribute(&program, IFA_FLAGS);
+    add(&program, BPF_LD | BPF_W | BPF_IND, HEADER);
+    jump(&program, BPF_JSET, htonl(IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TENTATIVE), PASS, 0);
+    find_attribute(&program, IFA_CACHEINFO);
+    add(&program, BPF_LD | BPF_W | BPF_IND, HEADER + offsetof(struct ifa_cacheinfo, cstamp));
+    add(&program, BPF_ST, 0);
+    add(&program, BPF_LD | BPF_W | BPF_IND, HEADER + offsetof(struct ifa_cacheinfo, tstamp));
+    add(&program, BPF_LDX | BPF_MEM, 0);
+    program.code[program.length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, PASS, 0);
+    add(&program, BPF_RET | BPF_K, 0);
+    unsigned pass = program.length;
+    add(&program, BPF_RET | BPF_K, 0xFFFFFFFF);
+    return attach(descriptor, &program, pass, pass);
 }
 
 void vipd_detach_filter(int descriptor) {

@@ -38,7 +38,8 @@ int vipd_lock_memory(void) {
     // only what is mapped now can be locked, or an allocation would fail one day.
     const struct rlimit unlimited = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
     int future = setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0 ? MCL_FUTURE : 0;
-    return mlockall(MCL_CURRENT | future | MCL_ONFAULT);
+    if (mlockall(MCL_CURRENT | future | MCL_ONFAULT) != 0) return -1;
+    return future ? 0 : 1;
 }
 
 // What landlock_create_ruleset and its kin are told is refused: every way to write, make, remove or run a file.

@@ -7,11 +7,17 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#ifndef SCHED_DEADLINE
+#define SCHED_DEADLINE 6
+#endif
 
 // Above every number that the child's own descriptors get.
 enum { HIGH = 16 };
@@ -75,6 +81,23 @@ static void raise_oom_score(int wanted) {
     close(file);
 }
 
+// Lowering needs no privilege. 8 MiB is RLIMIT_MEMLOCK as the kernel sets it since Linux 5.16.
+static void become_ordinary(void) {
+    int policy = (int)syscall(SYS_sched_getscheduler, 0) & ~SCHED_RESET_ON_FORK;
+    if (policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_DEADLINE) {
+        const struct sched_param normal = {.sched_priority = 0};
+        (void)syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &normal);
+    }
+    const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_RTPRIO, &none);
+    const rlim_t usual = 8 << 20;
+    struct rlimit locked;
+    if (getrlimit(RLIMIT_MEMLOCK, &locked) != 0) return;
+    if (locked.rlim_max > usual) locked.rlim_max = usual;
+    if (locked.rlim_cur > locked.rlim_max) locked.rlim_cur = locked.rlim_max;
+    (void)setrlimit(RLIMIT_MEMLOCK, &locked);
+}
+
 static void reset_signals(void) {
     struct sigaction standard = {.sa_handler = SIG_DFL};
     for (int number = 1; number < NSIG; number++) (void)sigaction(number, &standard, NULL);
@@ -88,6 +111,7 @@ static _Noreturn void become(const struct vipd_spawn *request) {
     if (failure < 0) _exit(127);
     if (setpgid(0, 0) < 0) report_and_exit(failure, errno);
     if (request->raise_oom) raise_oom_score(request->oom_score_adj);
+    if (request->ordinary) become_ordinary();
     int kept = arrange_descriptors(request, failure);
     if (kept < 0) report_and_exit(failure, errno);
     if (change_user(request) < 0) report_and_exit(kept, errno);

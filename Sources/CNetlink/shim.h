@@ -20,10 +20,10 @@
 #define VIPD_SKIP_STATISTICS 8
 
 // RTM_NEWADDR (`request_flags` as NLM_F_*) or RTM_DELADDR for one address of 4 or 16 octets. `tag` 0 and `label` null are
-// left out. Returns 0 and a message that the caller frees with nlmsg_free, or an error of libnl below 0.
+// left out; `lifetime` in seconds is both the valid and the preferred one, 0 leaves them out (for ever). Returns 0 and a message that the caller frees with nlmsg_free, or an error of libnl below 0.
 static inline int vipd_build_address_request(int add, int request_flags, int family, const void *octets, size_t length,
                                              int prefix_length, uint32_t interface_index, uint32_t flags, uint8_t tag,
-                                             const char *label, struct nl_msg **message) {
+                                             const char *label, uint32_t lifetime, struct nl_msg **message) {
     int error = -NLE_NOMEM;
     struct nl_addr *local = nl_addr_build(family, octets, length);
     struct rtnl_addr *address = rtnl_addr_alloc();
@@ -37,6 +37,11 @@ static inline int vipd_build_address_request(int add, int request_flags, int fam
     rtnl_addr_set_prefixlen(address, prefix_length);
     if (flags)
         rtnl_addr_set_flags(address, flags);
+    if (lifetime) {
+        // Equal, so that the address goes without having been deprecated first, which would change source addresses.
+        rtnl_addr_set_valid_lifetime(address, lifetime);
+        rtnl_addr_set_preferred_lifetime(address, lifetime);
+    }
     if (label && (error = rtnl_addr_set_label(address, label)) < 0)
         goto end;
     error = add ? rtnl_addr_build_add_request(address, request_flags, message)

@@ -109,6 +109,22 @@ package struct StatusSocket: Hashable, Sendable {
     }
 }
 
+/// How the engine runs. What of it is not permitted is a warning, when the engine starts.
+package struct EngineConfiguration: Hashable, Sendable {
+    /// SCHED_FIFO at this priority, 1...99; nil: like any other process.
+    package var priority: Int32?
+    /// The processors that it may run on, ascending; empty: all that the agent may.
+    package var cpus: [UInt32]
+    /// -1000...1000, proc_pid_oom_score_adj(5).
+    package var oomScoreAdjust: Int32
+
+    package init(priority: Int32? = 50, cpus: [UInt32] = [], oomScoreAdjust: Int32 = -900) {
+        self.priority = priority
+        self.cpus = cpus
+        self.oomScoreAdjust = oomScoreAdjust
+    }
+}
+
 /// The least important lines that are logged.
 package enum LogLevel: UInt8, Hashable, Sendable, Comparable {
     case error = 3
@@ -126,6 +142,7 @@ package struct Configuration: Hashable, Sendable {
     /// Where `disable` and the verdicts of checks are remembered across restarts.
     package var stateDirectory: String
     package var logLevel: LogLevel
+    package var engine: EngineConfiguration
     /// In the order of the files.
     package var checks: [CheckConfiguration]
     package var routers: [RouterConfiguration]
@@ -134,12 +151,13 @@ package struct Configuration: Hashable, Sendable {
 
     package init(
         statusSocket: StatusSocket = StatusSocket(), stateDirectory: String = "/var/lib/vipd",
-        logLevel: LogLevel = .info,
+        logLevel: LogLevel = .info, engine: EngineConfiguration = EngineConfiguration(),
         checks: [CheckConfiguration] = [], routers: [RouterConfiguration] = []
     ) {
         self.statusSocket = statusSocket
         self.stateDirectory = stateDirectory
         self.logLevel = logLevel
+        self.engine = engine
         self.checks = checks
         self.routers = routers
     }

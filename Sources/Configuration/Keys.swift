@@ -12,6 +12,7 @@ enum TopKey: String, FieldKey {
     case statusSocket = "status-socket"
     case stateDirectory = "state-directory"
     case logLevel = "log-level"
+    case engine
     case checks
     case virtualRouters = "virtual-routers"
 }
@@ -20,6 +21,12 @@ enum StatusSocketKey: String, FieldKey {
     case path
     case mode
     case group
+}
+
+enum EngineKey: String, FieldKey {
+    case priority
+    case cpus
+    case oomScoreAdjust = "oom-score-adjust"
 }
 
 enum CheckKey: String, FieldKey {
@@ -51,6 +58,7 @@ enum RouterKey: String, FieldKey {
     case strictFirstAddress = "strict-first-address"
     case accept
     case announce
+    case lease
     case checks
     case gateClaim = "gate-claim"
     case gateRelease = "gate-release"
@@ -91,7 +99,7 @@ package enum KnownKeys {
     /// Every key, each once, in the order of the reference.
     package static let all: [String] = {
         let lists = [
-            TopKey.names, StatusSocketKey.names, CheckKey.names, RouterKey.names, PeerKey.names,
+            TopKey.names, StatusSocketKey.names, EngineKey.names, CheckKey.names, RouterKey.names, PeerKey.names,
             AnnounceKey.names, RouterCheckKey.names, CommandKey.names, HookKey.names,
         ]
         var result: [String] = []

@@ -66,6 +66,9 @@ private struct Parser {
             ]
             configuration.logLevel = problems.choice(node, "log-level", levels) ?? configuration.logLevel
         }
+        if let node = once(fields, .engine) {
+            configuration.engine = problems.engine(node, at: fields.place(of: .engine)) ?? configuration.engine
+        }
         for entry in entries(fields, .checks) where isFirst(entry, "check") {
             checks.append(problems.check(entry.key, at: entry.keyPlace, entry.value))
         }
@@ -155,7 +158,7 @@ extension RouterDraft {
     /// The finished value; nil if something is missing, which is reported then.
     fileprivate func configuration(_ known: [CheckDraft]) -> RouterConfiguration? {
         guard let interface, let vrid, let version, let priority, let interval, let preempt, let preemptDelay,
-            let startDelay, let intervalLimit, let checksum, let strictFirstAddress, let announcements,
+            let startDelay, let intervalLimit, let checksum, let strictFirstAddress, let announcements, let lease,
             !addresses.isEmpty
         else { return nil }
         let election = VirtualRouterConfiguration(
@@ -163,7 +166,8 @@ extension RouterDraft {
             priority: priority, advertisementInterval: interval, preempt: preempt, preemptDelay: preemptDelay,
             startDelay: startDelay, intervalLimit: intervalLimit, peers: peers.map(\.value),
             addresses: addresses.map(\.value), checksum: checksum,
-            password: password, strictFirstAddress: strictFirstAddress, announcements: announcements, checks: [],
+            password: password, strictFirstAddress: strictFirstAddress, announcements: announcements, lease: lease,
+            checks: [],
             gatesClaim: gateClaim != nil, gatesRelease: gateRelease != nil)
         let uses = checks.compactMap { use -> RouterCheck? in
             guard let check = known.first(where: { $0.name == use.name.value }) else { return nil }

@@ -42,6 +42,7 @@ struct RouterDraft {
     var password: [UInt8]?
     var strictFirstAddress: Bool?
     var announcements: AnnouncementPlan?
+    var lease: LeasePolicy?
     var checks: [CheckUse] = []
     var gateClaim: CommandLine?
     var gateRelease: CommandLine?
@@ -69,6 +70,7 @@ extension Problems {
         patience(fields, &draft)
         versionDetails(fields, &draft)
         draft.announcements = announcements(fields, family: draft.family ?? .ipv4)
+        draft.lease = lease(fields, interval: draft.interval)
         draft.checks = checkUses(fields)
         commands(fields, &draft)
         return draft

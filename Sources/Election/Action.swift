@@ -32,8 +32,8 @@ package enum Event: Hashable, Sendable {
     case sent
     /// Another host announced one of the addresses as its own, with a frame that neighbours believe.
     case announcementHeard(IPAddress)
-    /// The operator wants another host to be master.
-    case handOver
+    /// The operator wants another host to be master, whose claim gate may need `patience`.
+    case handOver(patience: Duration)
 }
 
 /// What became of an operator's handover.

@@ -41,16 +41,17 @@ struct DeadlineQueue: Hashable, Sendable {
         if value < old { rise(places[router]) } else { sink(places[router]) }
     }
 
-    /// Appends the routers whose deadline is not after `now`, at most `limit` and then those with the earliest; in ascending
-    /// order of the routers.
+    /// Replaces the content of `routers` by those whose deadline is not after `now`, at most `limit` and then those with the earliest;
+    /// in ascending order of the routers. It allocates nothing once there is room: the list is sorted as a whole, because a
+    /// slice of it would be copied.
     func due(at now: Instant, atMost limit: Int = .max, into routers: inout [Int]) {
-        let begin = routers.count
+        routers.removeAll(keepingCapacity: true)
         collect(0, now, &routers)
-        if routers.count - begin > limit {
-            routers[begin...].sort { (deadlines[$0], $0) < (deadlines[$1], $1) }
-            routers.removeLast(routers.count - begin - limit)
+        if routers.count > limit {
+            routers.sort { (deadlines[$0], $0) < (deadlines[$1], $1) }
+            routers.removeLast(routers.count - limit)
         }
-        routers[begin...].sort()
+        if routers.count > 1 { routers.sort() }
     }
 
     private func collect(_ place: Int, _ now: Instant, _ routers: inout [Int]) {

@@ -114,11 +114,14 @@ package struct Node: Hashable, Sendable {
     }
 
     /// The operator wants another host to be master; `Action.handover` tells what came of it.
-    package mutating func handOver(_ id: RouterID, at now: Instant, appendingTo actions: inout [RouterAction]) {
+    /// `patience` is how long its claim gate may take.
+    package mutating func handOver(
+        _ id: RouterID, patience: Duration = .zero, at now: Instant, appendingTo actions: inout [RouterAction]
+    ) {
         guard let index = index(of: id) else { return }
         switch slots[index].router.stateName {
         case .initialize, .fault, .disabled: actions.append(RouterAction(id, .handover(.notMaster)))
-        case .backup, .master, .resigning: send(.handOver, to: index, now, &actions)
+        case .backup, .master, .resigning: send(.handOver(patience: patience), to: index, now, &actions)
         }
     }
 
@@ -236,6 +239,17 @@ package struct Node: Hashable, Sendable {
         send(failure.map { .sendFailed($0) } ?? .sent, to: index, now, &actions)
     }
 
+    /// Whether a router of this interface resigns, and so waits for its successor's announcements.
+    package func isResigning(on interfaceIndex: UInt32) -> Bool {
+        slots.contains { slot in
+            if case .resigning = slot.router.state {
+                interfaces[slot.router.configuration.interface]?.index == interfaceIndex
+            } else {
+                false
+            }
+        }
+    }
+
     /// Another host announced an address on an interface as its own.
     package mutating func announcementHeard(
         _ address: IPAddress, interfaceIndex: UInt32, at now: Instant, appendingTo actions: inout [RouterAction]
@@ -270,7 +284,6 @@ package struct Node: Hashable, Sendable {
     /// Serves every deadline that has come, at most `limit` of them, the longest overdue; then `deadline` has not moved on.
     package mutating func wake(at now: Instant, atMost limit: Int = .max, appendingTo actions: inout [RouterAction]) {
         if checks.expire(at: now) { refreshAll(now, &actions) }
-        due.removeAll(keepingCapacity: true)
         deadlines.due(at: now, atMost: limit, into: &due)
         for index in due {
             if let deadline = slots[index].router.deadline {

@@ -4,6 +4,9 @@
 import Wire
 
 extension VirtualRouter {
+    /// No backup of any priority waits for four intervals; silent for so long this one cannot still be the only master.
+    func isOverdue(_ silence: Duration) -> Bool { silence >= configuration.advertisementInterval * 4 }
+
     /// Away for longer than its peers' patience. The addresses go at once, without a word: whoever is master now must not be
     /// disturbed. What waits in the queues is heard next; if that is nothing, an interval and the skew time pass first.
     mutating func giveUp(_ master: Master, after silence: Duration, _ now: Instant, _ actions: inout [Action]) {
@@ -16,30 +19,6 @@ extension VirtualRouter {
         enter(
             .backup(Backup(masterDown: now + masterInterval + skewTime)), because: .late(silence), now, &actions)
         if !mayRun { reconsider(previous: standing, now, &actions) }
-    }
-
-    /// Away while it resigned. After three intervals its peers have replaced it, so it takes nothing back. After less what waits in
-    /// the queues is heard first, and then its timer is judged; only an overlap that is known to be over ends at once.
-    mutating func wakeUp(
-        _ resigning: Resigning, _ suspended: Duration, _ now: Instant, _ actions: inout [Action]
-    ) {
-        let silence = now - resigning.began + suspended
-        let isLate = silence >= configuration.advertisementInterval * 3
-        guard isLate || resigning.successor != nil else { return }
-        guard isLate || suspended > .zero || resigning.end + Resigning.margin <= now else { return }
-        if isLate { counters[.lateWakeUps] += 1 }
-        guard resigning.successor == nil, mayRun else {
-            finish(resigning, now, &actions)
-            guard isLate, case .backup(var backup) = state else { return }
-            backup.masterDown = max(backup.masterDown, now + masterInterval + skewTime)
-            state = .backup(backup)
-            return
-        }
-        if !resigning.held.isEmpty { actions.append(.release(resigning.held)) }
-        interruptHandover(&actions)
-        masterInterval = configuration.advertisementInterval
-        master = nil
-        enter(.backup(Backup(masterDown: now + masterInterval + skewTime)), because: .late(silence), now, &actions)
     }
 
     /// No advert left this host. After three intervals without one it leaves the election for a pause, and a first advert

@@ -19,7 +19,7 @@ extension VirtualRouter {
                 becomeMaster(because: gate.cause, now, &actions)
             }
         case .wokeUp(let absence, _):
-            wakeUp(backup, absence, now)
+            wakeUp(backup, absence, now, &actions)
         case .handOver:
             actions.append(.handover(.notMaster))
         case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster, .sendFailed, .sent,
@@ -30,10 +30,19 @@ extension VirtualRouter {
 
     /// Promise 5: what we did not hear while we were away is no silence. What waits in the queues is heard next; after that at
     /// least an interval and the skew time pass before silence is believed.
-    private mutating func wakeUp(_ backup: Backup, _ absence: Duration, _ now: Instant) {
-        guard backup.gate == nil, absence >= masterInterval else { return }
+    private mutating func wakeUp(
+        _ backup: Backup, _ absence: Duration, _ now: Instant, _ actions: inout [Action]
+    ) {
+        guard absence >= masterInterval * 2 else { return }
         var backup = backup
         let patience = now + masterInterval + skewTime
+        if let gate = backup.gate {
+            // What its gate was for may be over.
+            guard absence >= masterInterval * 3 else { return }
+            actions.append(.cancelGate(sequence: gate.sequence))
+            state = .backup(Backup(masterDown: patience))
+            return
+        }
         backup.masterDown = max(backup.masterDown, min(backup.masterDown + absence, patience))
         state = .backup(backup)
     }

@@ -36,15 +36,17 @@ extension VirtualRouter {
             if !wanted.isEmpty { actions.append(.claim(wanted)) }
         case .gate(let sequence, let failure):
             finishReleaseGate(master, sequence, failure, now, &actions)
-        case .wokeUp(_, let suspended):
+        case .wokeUp(let absence, let suspended):
             let silence = now - master.lastAdvert + suspended
-            if silence >= configuration.advertisementInterval * 3 { giveUp(master, after: silence, now, &actions) }
+            if absence >= configuration.advertisementInterval * 3 || isOverdue(silence) {
+                giveUp(master, after: silence, now, &actions)
+            }
         case .sendFailed(let code):
             sendFailed(master, code, now, &actions)
         case .sent:
             sent(master, &actions)
-        case .handOver:
-            handOver(master, now, &actions)
+        case .handOver(let patience):
+            handOver(master, patience: patience, now, &actions)
         case .standing, .reconfigured, .resumeMaster, .announcementHeard:
             break
         }
@@ -141,6 +143,11 @@ extension VirtualRouter {
     /// never sent in a burst.
     private mutating func advertise(_ master: Master, _ now: Instant, _ actions: inout [Action]) {
         var master = master
+        let silence = now - master.lastAdvert
+        guard !isOverdue(silence) else {
+            giveUp(master, after: silence, now, &actions)
+            return
+        }
         if master.nextAdvert <= now {
             actions.append(.sendAdvert(priority: standing.effectivePriority))
             master.lastAdvert = now
@@ -195,15 +202,13 @@ extension VirtualRouter {
         master.releaseGate = nil
         master.mayLeave = failure == nil || standing.isLeaving
         state = .master(master)
+        if handover != nil, let failure {
+            handover = nil
+            actions.append(.handover(.gateFailed(failure)))
+        }
         if handover != nil, mayRun {
             // No wish to leave, only to move: fenced, it goes without an overlap.
-            handover = failure == nil ? handover : nil
-            if let failure {
-                actions.append(.handover(.gateFailed(failure)))
-                actions.append(.releaseGateFailed(failure, leaving: false))
-            } else {
-                stepDown(because: .handedOver, now, &actions)
-            }
+            stepDown(because: .handedOver, now, &actions)
             return
         }
         if let failure { actions.append(.releaseGateFailed(failure, leaving: standing.isLeaving)) }
@@ -249,7 +254,8 @@ extension VirtualRouter {
         let gone = old.addresses.filter { !new.addresses.contains($0) }
         let added = new.addresses.filter { !old.addresses.contains($0) }
         if new.advertisementInterval != old.advertisementInterval {
-            master.nextAdvert = min(master.nextAdvert, now + new.advertisementInterval)
+            let advance = turn.advance(in: new.advertisementInterval)
+            master.nextAdvert = min(master.nextAdvert, now + new.advertisementInterval - advance)
         }
         if new.announcements != old.announcements {
             master.burst = master.burst.map {
@@ -260,9 +266,11 @@ extension VirtualRouter {
             new.addresses != old.addresses || new.advertisementInterval != old.advertisementInterval
             || new.password != old.password || new.checksum != old.checksum || new.peers != old.peers
             || new.alsoVersion2 != old.alsoVersion2
-        if differs { master.lastAdvert = now }
+        if differs {
+            master.lastAdvert = now
+            actions.append(.sendAdvert(priority: standing.effectivePriority))
+        }
         state = .master(master)
-        if differs { actions.append(.sendAdvert(priority: standing.effectivePriority)) }
         if !gone.isEmpty { actions.append(.release(gone)) }
         if !added.isEmpty { actions.append(.claim(added)) }
     }

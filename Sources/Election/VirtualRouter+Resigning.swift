@@ -34,14 +34,14 @@ extension VirtualRouter {
         /// Of `held`, those that another host has announced before its advert was heard.
         var announced: [IPAddress] = []
 
-        /// A resignation begins.
-        init(at now: Instant, interval: Duration, _ cause: Cause, _ addresses: [InterfaceAddress]) {
+        /// A resignation begins; without a successor it lasts for `patience`.
+        init(at now: Instant, patience: Duration, _ cause: Cause, _ addresses: [InterfaceAddress]) {
             self.cause = cause
             began = now
             held = addresses
             nextAdvert = now + Self.spacing
             advertsLeft = Self.repetitions - 1
-            end = now + interval + Self.margin
+            end = now + patience
         }
 
         /// Another master was heard already and is better.
@@ -58,11 +58,6 @@ extension VirtualRouter {
             end = max(now, heardAt + Self.overlap)
         }
 
-        /// Nobody is known to take over; there is time for an interval of `interval` again.
-        mutating func awaitAnother(_ now: Instant, interval: Duration) {
-            end = max(end, now + interval + Self.margin)
-        }
-
         var deadline: Instant { nextAdvert.map { min($0, end) } ?? end }
     }
 
@@ -76,8 +71,7 @@ extension VirtualRouter {
     mutating func beginResigning(because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
         counters[.priorityZeroSent] += 1
         actions.append(.sendAdvert(priority: 0))
-        let interval: Duration = configuration.version == .v3 ? configuration.advertisementInterval : .seconds(1)
-        let resigning = Resigning(at: now, interval: interval, cause, configuration.addresses)
+        let resigning = Resigning(at: now, patience: configuration.resigningTime, cause, configuration.addresses)
         enter(.resigning(resigning), because: cause, now, &actions)
     }
 
@@ -85,7 +79,8 @@ extension VirtualRouter {
     mutating func stepDown(because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
         resign(&actions)
         handover?.released = now
-        enter(.backup(Backup(masterDown: now + masterDownInterval)), because: cause, now, &actions)
+        let masterDown = now + masterDownInterval + (handover?.patience ?? .zero)
+        enter(.backup(Backup(masterDown: masterDown)), because: cause, now, &actions)
     }
 
     // MARK: - Rows
@@ -100,15 +95,10 @@ extension VirtualRouter {
         case .deadline:
             if resigning.end <= now { finish(resigning, now, &actions) } else { repeatZero(resigning, now, &actions) }
         case .wokeUp(_, let suspended):
-            wakeUp(resigning, suspended, now, &actions)
-        case .addressesLost(let addresses):
-            // Not put back while it leaves; claimed anew if it stays.
-            var resigning = resigning
-            resigning.held.removeAll { addresses.contains($0) }
-            state = .resigning(resigning)
+            if sleptThrough(resigning, suspended, now) { abandon(resigning, now, &actions) }
         case .handOver:
             actions.append(.handover(.notMaster))
-        case .claimed, .claimFailed, .standing, .reconfigured, .resumeMaster, .gate, .sendFailed, .sent:
+        case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster, .gate, .sendFailed, .sent:
             break
         }
     }
@@ -133,8 +123,7 @@ extension VirtualRouter {
             if resigning.successor == source {
                 resigning.successor = nil
                 resigning.successorHeard = nil
-                let interval = configuration.version == .v3 ? masterInterval : .seconds(1)
-                resigning.awaitAnother(now, interval: interval)
+                resigning.end = max(resigning.end, now + configuration.resigningTime)
                 state = .resigning(resigning)
             }
             return
@@ -142,7 +131,9 @@ extension VirtualRouter {
         if advert.priority == 1, resigning.successor != source, resigning.doubtful != source {
             // A master says so again. One that yielded a moment ago does not, and without it nobody would hold the addresses.
             resigning.doubtful = source
-            if resigning.successor == nil { resigning.awaitAnother(now, interval: advert.interval) }
+            if resigning.successor == nil {
+                resigning.end = max(resigning.end, now + configuration.resigningTime)
+            }
             state = .resigning(resigning)
             return
         }
@@ -187,7 +178,7 @@ extension VirtualRouter {
     /// one that may not leaves a gap: it has no choice.
     mutating func finish(_ resigning: Resigning, _ now: Instant, _ actions: inout [Action]) {
         if resigning.successor == nil, mayRun {
-            takeBack(resigning, now, &actions)
+            takeBack(now, &actions)
             return
         }
         if !resigning.held.isEmpty { actions.append(.release(resigning.held)) }
@@ -204,18 +195,40 @@ extension VirtualRouter {
         enter(.backup(backup), because: resigning.cause, now, &actions)
     }
 
-    /// The addresses never went, so there is nothing to claim but what a reload has brought; what a successor that we do not
-    /// hear may have told the neighbours is put right.
-    private mutating func takeBack(_ resigning: Resigning, _ now: Instant, _ actions: inout [Action]) {
+    /// The addresses never went, but somebody may have deleted one, or a reload brought others: it is master when the claim has
+    /// ended. What a successor that we do not hear may have told the neighbours is put right then.
+    private mutating func takeBack(_ now: Instant, _ actions: inout [Action]) {
         let interval = configuration.advertisementInterval
-        var master = Master(nextAdvert: now + interval - turn.advance(in: interval), lastAdvert: now)
+        let next = now + interval - turn.advance(in: interval)
+        state = .master(Master(nextAdvert: next, lastAdvert: now, claiming: .nobodyTookOver))
         actions.append(.sendAdvert(priority: standing.effectivePriority))
-        startBurst(&master, now, &actions)
-        enter(.master(master), because: .nobodyTookOver, now, &actions)
-        let new = configuration.addresses.filter { !resigning.held.contains($0) }
-        if !new.isEmpty { actions.append(.claim(new)) }
-        if handover != nil { actions.append(.handover(.nobody)) }
-        handover = nil
+        actions.append(.claim(configuration.addresses))
+    }
+
+    /// What waits in the queues is heard before the end is judged, so a pause that its peers have not noticed changes nothing; unless
+    /// the end is known to be over, because a successor was there already, or a suspension has lost what would be waiting.
+    private func sleptThrough(_ resigning: Resigning, _ suspended: Duration, _ now: Instant) -> Bool {
+        if resigning.successor != nil, suspended > .zero || resigning.end + Resigning.margin <= now { return true }
+        if suspended > .zero, resigning.end <= now + suspended { return true }
+        return now - resigning.began + suspended >= configuration.advertisementInterval * 3
+    }
+
+    /// It slept through the end: who took over meanwhile has not been heard yet. The addresses go without a word, and at least an
+    /// interval and the skew time pass before silence is believed (promise 5).
+    private mutating func abandon(_ resigning: Resigning, _ now: Instant, _ actions: inout [Action]) {
+        if !resigning.held.isEmpty { actions.append(.release(resigning.held)) }
+        if resigning.successor == nil { interruptHandover(&actions) }
+        guard mayRun else {
+            let target = idleState
+            enter(target.state, because: target.cause, now, &actions)
+            return
+        }
+        handover?.released = now
+        if let successor = resigning.successor, let heard = resigning.successorHeard {
+            endHandover(to: successor, at: heard, &actions)
+        }
+        enter(
+            .backup(Backup(masterDown: now + masterInterval + skewTime)), because: resigning.cause, now, &actions)
     }
 
     /// A reload took addresses out: they go at once. New ones are the next master's.
@@ -230,8 +243,11 @@ extension VirtualRouter {
 
     // MARK: - The operator's handover
 
-    /// Fences first where there is a release gate; otherwise the addresses stay until another host has them.
-    mutating func handOver(_ master: Master, _ now: Instant, _ actions: inout [Action]) {
+    /// Fences first where there is a release gate; otherwise the addresses stay until another host has them, unless its claim
+    /// gate may take longer than adverts may be missing.
+    mutating func handOver(
+        _ master: Master, patience: Duration, _ now: Instant, _ actions: inout [Action]
+    ) {
         guard master.claiming == nil, master.releaseGate == nil, handover == nil else {
             actions.append(.handover(.notMaster))
             return
@@ -240,10 +256,10 @@ extension VirtualRouter {
             actions.append(.handover(.isOwner))
             return
         }
-        handover = Handover(began: now)
+        handover = Handover(began: now, patience: patience)
         if configuration.gatesRelease {
             runReleaseGate(master, because: .handedOver, &actions)
-        } else if mayOverlap(master) {
+        } else if mayOverlap(master), patience == .zero {
             beginResigning(because: .handedOver, now, &actions)
         } else {
             stepDown(because: .handedOver, now, &actions)

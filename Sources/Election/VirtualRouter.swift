@@ -64,6 +64,8 @@ package struct VirtualRouter: Hashable, Sendable {
     /// What an operator's handover waits for, and when it was ordered; told when somebody else is master.
     struct Handover: Hashable, Sendable {
         var began: Instant
+        /// How much longer than without it a successor may need, for its claim gate.
+        var patience: Duration
         /// When the last address went; nil while it stays.
         var released: Instant?
     }
@@ -151,7 +153,9 @@ package struct VirtualRouter: Hashable, Sendable {
         case .fault: .fault
         case .disabled: .disabled
         case .backup: .backup
-        case .master(let master): master.claiming == nil ? .master : .backup
+        case .master(let master):
+            // One that takes its addresses back was not backup in between.
+            master.claiming == nil ? .master : master.claiming == .nobodyTookOver ? .resigning : .backup
         case .resigning: .resigning
         }
     }

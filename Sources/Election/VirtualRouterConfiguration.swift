@@ -71,6 +71,18 @@ package struct AnnouncementPlan: Hashable, Sendable {
     }
 }
 
+/// How long an address stays that nobody renews: the kernel takes it off when neither engine nor supervisor is left to do so
+/// (promise 1).
+package enum LeasePolicy: Hashable, Sendable {
+    /// Three intervals, for which peers believe a silent master, rounded down to whole seconds, which is what kernels count; at least 2 s,
+    /// because a machine may stall for a second.
+    case automatic
+    /// For ever.
+    case off
+    /// 2...3600.
+    case seconds(UInt32)
+}
+
 /// Everything about one virtual router that the engine must know.
 package struct VirtualRouterConfiguration: Hashable, Sendable {
     /// Name of the Linux interface, at most 15 octets.
@@ -105,6 +117,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     /// Drop IPv6 adverts whose first address is not link-local (checklist V3-RX-13).
     package var strictFirstAddress: Bool
     package var announcements: AnnouncementPlan
+    package var lease: LeasePolicy
     package var checks: [CheckReference]
     /// A command must succeed before advert and claim.
     package var gatesClaim: Bool
@@ -117,8 +130,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         preemptDelay: Duration = .zero, startDelay: Duration = .zero, intervalLimit: UInt16 = Self.defaultIntervalLimit,
         peers: [UnicastPeer] = [], addresses: [InterfaceAddress], checksum: ChecksumPolicy = .automatic,
         password: [UInt8]? = nil,
-        strictFirstAddress: Bool = false, announcements: AnnouncementPlan? = nil, checks: [CheckReference] = [],
-        gatesClaim: Bool = false, gatesRelease: Bool = false
+        strictFirstAddress: Bool = false, announcements: AnnouncementPlan? = nil, lease: LeasePolicy = .automatic,
+        checks: [CheckReference] = [], gatesClaim: Bool = false, gatesRelease: Bool = false
     ) {
         self.interface = interface
         self.vrid = vrid
@@ -136,6 +149,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         self.password = password
         self.strictFirstAddress = strictFirstAddress
         self.announcements = announcements ?? .standard(for: addresses.first?.address.family ?? .ipv4)
+        self.lease = lease
         self.checks = checks
         self.gatesClaim = gatesClaim
         self.gatesRelease = gatesRelease
@@ -153,6 +167,24 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
 
     /// What version 2 adverts of a router that sends both versions say: whole seconds, at least one (checklist IO-04).
     package var version2Interval: Duration { .seconds(max(1, advertisementInterval.components.seconds)) }
+
+    /// How long a master that resigns keeps its addresses at most while nobody takes over: a successor's skew time is not
+    /// known, but it is less than an interval, in version 2 less than a second; and 250 ms for what it has to do.
+    package var resigningTime: Duration {
+        let longestSkew: Duration =
+            version == .v2
+            ? .seconds(1) : alsoVersion2 ? max(advertisementInterval, .seconds(1)) : advertisementInterval
+        return longestSkew + .milliseconds(250)
+    }
+
+    /// The lifetime in seconds that the kernel is told; nil for ever.
+    package var leaseSeconds: UInt32? {
+        switch lease {
+        case .automatic: UInt32(max(2, (advertisementInterval * 3).components.seconds))
+        case .off: nil
+        case .seconds(let seconds): seconds
+        }
+    }
 
     /// Adverts go to the peers and nowhere else.
     package var isUnicast: Bool { !peers.isEmpty }

@@ -5,33 +5,32 @@ import System
 
 /// Measures at each turn of the loop how late it is.
 struct AbsenceMeter {
-    /// CLOCK_BOOTTIME minus CLOCK_MONOTONIC: grows while the machine is suspended, and only then.
+    /// For how long the machine had been suspended at the last turn.
     private var suspendedBefore: Int64
     private var lastTurn: Int64
 
     /// Begins at these readings, nanoseconds.
-    init(monotonic: Int64 = Clock.monotonic(), boottime: Int64 = Clock.boottime()) {
-        suspendedBefore = boottime - monotonic
+    init(monotonic: Int64 = Clock.monotonic(), suspended: Int64 = Clock.suspended()) {
+        suspendedBefore = suspended
         lastTurn = monotonic
     }
 
     /// A turn begins that was `expected` at this reading of CLOCK_MONOTONIC at the latest. How long the loop was away beyond
     /// that, and how much of it the machine was suspended; nanoseconds.
     mutating func turnBegins(expected: Int64) -> (absence: Int64, suspended: Int64) {
-        let monotonic = Clock.monotonic()
-        return turnBegins(expected: expected, monotonic: monotonic, boottime: Clock.boottime())
+        turnBegins(expected: expected, monotonic: Clock.monotonic(), suspended: Clock.suspended())
     }
 
     /// The same at given readings.
-    mutating func turnBegins(expected: Int64, monotonic: Int64, boottime: Int64) -> (absence: Int64, suspended: Int64) {
-        let suspendedUntilNow = boottime - monotonic
-        // The two clocks are read one after the other; less than a millisecond is that.
-        let difference = suspendedUntilNow - suspendedBefore
-        let suspended = difference < 1_000_000 ? 0 : difference
-        if suspended > 0 { suspendedBefore = suspendedUntilNow }
+    mutating func turnBegins(expected: Int64, monotonic: Int64, suspended: Int64) -> (absence: Int64, suspended: Int64)
+    {
+        // The clocks are read one after the other; less than a millisecond is that.
+        let difference = suspended - suspendedBefore
+        let asleep = difference < 1_000_000 ? 0 : difference
+        suspendedBefore = suspended
         let late = max(0, monotonic - max(expected, lastTurn))
         lastTurn = monotonic
-        return (late + suspended, suspended)
+        return (late + asleep, asleep)
     }
 }
 

@@ -36,6 +36,7 @@ extension Engine {
             reporter.send(.gateCancelled(id, sequence: sequence))
         case .transition(let transition):
             records[id]?.note(transition)
+            if transition.from == .resigning || transition.to == .resigning { listenToAnnouncements() }
             // The snapshot first: whoever acts on the transition finds the new state in the mirror.
             if let snapshot = snapshot(of: id) { reporter.send(.snapshot(snapshot)) }
             reporter.send(.transition(id, transition))
@@ -99,7 +100,7 @@ extension Engine {
             try port.socket.send(payload, from: source, to: destination)
             sending.successes += 1
             node.count(.advertsSent, for: id)
-            records[id]?.lastAdvertSent = Clock.boottime()
+            noteAdvert(of: id)
             if advertised.last != id { advertised.append(id) }
         } catch {
             sending.failure = error.code
@@ -114,42 +115,16 @@ extension Engine {
 
     // MARK: - Addresses
 
-    private func claim(_ addresses: [InterfaceAddress], for id: RouterID) {
-        guard let record = records[id], let link = table.link(named: record.configuration.interface) else {
-            if let first = addresses.first { claimFailed(first, ENODEV, for: id) }
-            return
-        }
-        if let old = record.claimedOn, old != link.index { remove(record.configuration.addresses, index: old, for: id) }
-        records[id]?.claimedOn = link.index
-        for address in addresses {
-            do throws(KernelError) {
-                try requests.add(address, index: link.index)
-            } catch {
-                // The owner's addresses are its own and were there before us (RFC 9568 §1.7).
-                if error.code == EEXIST, record.configuration.isOwner { continue }
-                node.count(.addressAddErrors, for: id)
-                tell(error, for: id)
-                claimFailed(address, error.code, for: id)
-                return
-            }
-        }
-        node.claimed(id, failure: nil, at: now, appendingTo: &actions)
-    }
-
-    private func claimFailed(_ address: InterfaceAddress, _ code: Int32, for id: RouterID) {
-        let failure = ClaimFailure(address: address, code: code)
-        node.claimed(id, failure: failure, at: now, appendingTo: &actions)
-    }
-
     private func release(_ addresses: [InterfaceAddress], for id: RouterID) {
         guard let record = records[id],
             let index = record.claimedOn ?? table.link(named: record.configuration.interface)?.index
         else { return }
-        remove(addresses, index: index, for: id)
+        remove(dropFromClaim(addresses, index: index, of: id), index: index, for: id)
         reporter.markDirty(id)
     }
 
-    private func remove(_ addresses: [InterfaceAddress], index: UInt32, for id: RouterID) {
+    func remove(_ addresses: [InterfaceAddress], index: UInt32, for id: RouterID) {
+        leases.forget(addresses, index: index)
         for address in addresses {
             do throws(KernelError) {
                 try requests.remove(address, index: index)

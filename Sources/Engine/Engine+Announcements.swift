@@ -15,6 +15,7 @@ final class AnnouncementTap {
 
     let tap: FrameTap
     let index: UInt32
+    var isWatched = false
 
     init(interface: String, index: UInt32) throws(SystemError) {
         tap = try FrameTap(interface: interface, filter: Self.filter, ring: Self.ring)
@@ -37,40 +38,74 @@ func announcedAddress(_ frame: Span<UInt8>) -> IPAddress? {
 
 extension Engine {
     /// Frames that are read of one tap in one turn at most.
-    private static let framesPerTurn = 256
+    private static let framesPerTurn = 64
+    /// What a ring holds at most.
+    private static let framesPerRing = 1_024
 
-    /// Listens on an interface that is up, once. Without a tap a resigning master goes by the successor's advert alone.
+    /// Opens the tap of an interface that is up before it is needed. Without one a resigning master goes by the successor's
+    /// advert alone, so on interfaces that know neither ARP nor neighbour discovery nothing is lost, and nothing said.
     func openTap(on link: LinkState) {
         guard link.isUp, !taps.contains(where: { $0.index == link.index }) else { return }
-        do throws(SystemError) {
-            let tap = try AnnouncementTap(interface: link.name, index: link.index)
-            try poller.watch(tap.tap.number, token: Token.firstTap + UInt64(tap.tap.number))
-            taps.append(tap)
-        } catch {
-            tell(error, for: nil)
+        guard let tap = try? AnnouncementTap(interface: link.name, index: link.index) else { return }
+        taps.append(tap)
+    }
+
+    /// Closes taps of interfaces that are gone or that no router uses.
+    func closeTaps(exceptOn wanted: Set<UInt32>) {
+        for tap in taps where !wanted.contains(tap.index) { listen(tap, false) }
+        taps.removeAll { !wanted.contains($0.index) }
+    }
+
+    /// A tap is listened to while a router of its interface resigns and at no other time: announcements of strangers, however
+    /// many, wake nobody. What it heard before is old.
+    func listenToAnnouncements() {
+        for tap in taps {
+            let wanted = node.isResigning(on: tap.index)
+            guard wanted != tap.isWatched else { continue }
+            if wanted, !empty(tap) { continue }
+            listen(tap, wanted)
         }
     }
 
-    func closeTap(index: UInt32) {
-        for tap in taps where tap.index == index { poller.unwatch(tap.tap.number) }
-        taps.removeAll { $0.index == index }
+    private func listen(_ tap: AnnouncementTap, _ wanted: Bool) {
+        guard wanted != tap.isWatched else { return }
+        if wanted {
+            let token = Token.firstTap + UInt64(tap.tap.number)
+            guard (try? poller.watch(tap.tap.number, token: token)) != nil else { return }
+        } else {
+            poller.unwatch(tap.tap.number)
+        }
+        tap.isWatched = wanted
+    }
+
+    /// False when the interface has gone under it.
+    private func empty(_ tap: AnnouncementTap) -> Bool {
+        do throws(SystemError) {
+            for _ in 0..<Self.framesPerRing {
+                guard try tap.tap.next({ _, _ in }) else { break }
+            }
+            return true
+        } catch {
+            return false
+        }
     }
 
     /// Adverts first: a master's advert comes before its announcement, but the two sockets are not ordered.
     func readAnnouncements() {
         drainAll()
-        var heard: [(IPAddress, UInt32)] = []
-        for tap in taps {
+        for tap in taps where tap.isWatched {
             for _ in 0..<Self.framesPerTurn {
-                let more = try? tap.tap.next { frame, _ in
-                    if let address = announcedAddress(frame) { heard.append((address, tap.index)) }
+                var address: IPAddress?
+                do throws(SystemError) {
+                    guard try tap.tap.next({ frame, _ in address = announcedAddress(frame) }) else { break }
+                } catch {
+                    listen(tap, false)
+                    break
                 }
-                guard more == true else { break }
+                guard let address else { continue }
+                node.announcementHeard(address, interfaceIndex: tap.index, at: now, appendingTo: &actions)
+                if !actions.isEmpty { perform() }
             }
-        }
-        for (address, index) in heard {
-            node.announcementHeard(address, interfaceIndex: index, at: now, appendingTo: &actions)
-            perform()
         }
     }
 }

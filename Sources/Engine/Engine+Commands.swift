@@ -43,8 +43,8 @@ extension Engine {
         case .disable(let id, let disabled):
             node.setDisabled(id, disabled, at: now, appendingTo: &actions)
             reporter.markDirty(id)
-        case .handOver(let id):
-            node.handOver(id, at: now, appendingTo: &actions)
+        case .handOver(let id, let patience):
+            node.handOver(id, patience: patience, at: now, appendingTo: &actions)
         case .hold(let id, let held):
             node.setHeld(id, held, at: now, appendingTo: &actions)
             reporter.markDirty(id)
@@ -90,6 +90,7 @@ extension Engine {
             perform()
             node.setDisabled(id, true, at: now, appendingTo: &actions)
         }
+        if old != nil { changeLease(of: id) }
         reporter.markDirty(id)
     }
 
@@ -167,6 +168,8 @@ extension Engine {
     /// Tells the elections what became of the interfaces since the last look.
     func applyInterfaceChanges() {
         let changes = table.takeChanges()
+        // Nothing but news that were known.
+        guard !changes.interfaces.isEmpty || !changes.removed.isEmpty else { return }
         var touched: [RouterID] = []
         for name in changes.interfaces {
             guard let users = members[name], !users.isEmpty else { continue }
@@ -177,7 +180,7 @@ extension Engine {
         reporter.markDirty(touched)
         perform()
         for id in touched {
-            guard let router = node.router(id), router.stateName == .master || router.stateName == .resigning,
+            guard let router = node.router(id), router.stateName == .master,
                 let link = table.link(named: router.configuration.interface)
             else { continue }
             let moved = records[id]?.claimedOn.map { $0 != link.index } ?? false
@@ -280,6 +283,7 @@ extension Engine {
             wanted.insert(SocketTag(family: record.configuration.family, interfaceIndex: link.index))
         }
         closePorts { !wanted.contains($0) }
+        closeTaps(exceptOn: Set(wanted.lazy.map(\.interfaceIndex)))
         leaveUnwantedGroups()
     }
 

@@ -56,6 +56,9 @@ package final class Engine {
     var taps: [AnnouncementTap] = []
     var reporter: Reporter
     let requests: NetlinkRequests
+    let leases: LeaseKeeper
+    /// Claims that are under way, each of another router, the oldest first.
+    var claims: [Claim] = []
     var advertised: [RouterID] = []
     /// What becomes of the advert that is being sent.
     var sending = Sending()
@@ -114,6 +117,7 @@ package final class Engine {
         } catch {
             throw .kernel(error)
         }
+        leases = try LeaseKeeper()
         reporter.send(.hello(version: messagesVersion))
         resynchronise()
     }
@@ -147,10 +151,13 @@ package final class Engine {
         lastTurn = Clock.monotonic()
     }
 
-    /// Reports something that went wrong before the engine began and that it can live with.
-    package func warn(_ error: SystemError) { tell(error, for: nil) }
+    /// Reports that memory could not be locked for this errno, or only what is mapped at the start.
+    package func tellMemoryNotLocked(_ code: Int32, isPartly: Bool) {
+        reporter.send(.notice(.memoryNotLocked(code, isPartly: isPartly)))
+    }
 
     private var nextWake: Int64 {
+        guard claims.isEmpty else { return 0 }
         var wake = min(nextSnapshot, nextSlice)
         if !advertised.isEmpty || node.hasHeard { wake = min(wake, nextBeat) }
         guard isCommitted, let deadline = node.deadline else { return wake }
@@ -189,6 +196,7 @@ package final class Engine {
         if kernelEvents { readKernelEvents() }
         if commands { readCommands() }
         if isCommitted { serveTimers() }
+        continueClaims()
         forgetRemoved()
         report()
     }
@@ -222,6 +230,7 @@ package final class Engine {
                 applyInterfaceChanges()
             }
             retryRemovals()
+            tellLeaseFailures()
             reportStrays()
             reporter.markDirty(node.routerIDs)
         }
@@ -344,8 +353,9 @@ package final class Engine {
     /// Closes everything that was opened on an interface that is gone.
     private func closePorts(index: UInt32) {
         closePorts { $0.interfaceIndex == index }
+        leases.forget(index: index)
         ports.closeFrames(index: index)
-        closeTap(index: index)
+        closeTaps(exceptOn: Set(taps.lazy.map(\.index).filter { $0 != index }))
     }
 
     // MARK: - Snapshots
@@ -370,6 +380,7 @@ package final class Engine {
         snapshot.lastAdvertSent = record.lastAdvertSent
         if let link = table.link(named: record.configuration.interface) {
             snapshot.held = record.configuration.addresses.filter { table.isPresent($0, on: link.index) }
+            snapshot.leaseExpires = leases.expiry(of: record.configuration.addresses, index: link.index)
         }
         snapshot.lastTransition = router.lastTransition
         snapshot.counters = router.counters

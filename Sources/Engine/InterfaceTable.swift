@@ -45,6 +45,11 @@ struct InterfaceTable {
             // Out of the dictionary while it changes, so that it is not copied.
             var list = addresses.removeValue(forKey: state.interfaceIndex) ?? []
             if let place = list.firstIndex(where: { $0.address == state.address }) {
+                // A renewed lifetime, or an event of what a dump has told already.
+                guard list[place] != state else {
+                    addresses[state.interfaceIndex] = list
+                    return
+                }
                 list[place] = state
             } else {
                 list.append(state)

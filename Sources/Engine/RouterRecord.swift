@@ -18,6 +18,8 @@ struct RouterRecord {
     /// off is there and nowhere else.
     var claimedOn: UInt32?
     var lastAdvertSent: Int64 = 0
+    /// The same for the thread that renews leases.
+    let mark = LeaseMark()
     /// When an advert could not be sent and that was told.
     var sendErrorTold: Int64?
     /// The last advert could not be sent to anybody.

@@ -11,6 +11,9 @@ package struct NetlinkMonitor: ~Copyable {
     private let descriptor: Descriptor
 
     /// Needs no privilege. `receiveQueue` is in octets; the default holds some thousand address changes.
+    ///
+    /// Renewed lifetimes of addresses with our tag are not heard of: they change nothing, and with hundreds of addresses they would
+    /// wake the engine more often than adverts do. Kernels that keep no tag tell them all the same, as an address that did not change.
     package init(receiveQueue: Int32 = 4 << 20) throws(SystemError) {
         let groups = UInt32(RTMGRP_LINK) | UInt32(RTMGRP_IPV4_IFADDR) | UInt32(RTMGRP_IPV6_IFADDR)
         let number = vipd_open_netlink(groups)
@@ -19,6 +22,7 @@ package struct NetlinkMonitor: ~Copyable {
         guard vipd_set_receive_queue(number, receiveQueue) == 0 else {
             throw SystemError("setsockopt", "SO_RCVBUF, netlink events")
         }
+        _ = vipd_ignore_renewals(number, AddressTag.value)
         self.descriptor = descriptor
     }
 

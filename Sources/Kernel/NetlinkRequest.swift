@@ -40,15 +40,20 @@ struct NetlinkRequest: ~Copyable {
         return unsafe try NetlinkRequest("RTM_GETROUTE", "\(address)", message)
     }
 
-    /// RTM_NEWADDR that creates and never replaces; `label` nil is left out.
-    static func add(_ wanted: InterfaceAddress, index: UInt32, subject: String, flags: UInt32, label: String?)
-        throws(KernelError) -> NetlinkRequest
-    {
+    /// RTM_NEWADDR that creates and never replaces or, with `renewing`, gives a present address another lifetime (and creates a
+    /// missing one: the kernel does not tell the two apart). `label` nil is left out; `lifetime` is in seconds, nil for ever.
+    static func add(
+        _ wanted: InterfaceAddress, index: UInt32, subject: String, flags: UInt32, label: String?, lifetime: UInt32?,
+        renewing: Bool = false
+    ) throws(KernelError) -> NetlinkRequest {
         var message: OpaquePointer?
+        let request = Int32(renewing ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL)
+        // Said and not left out, because a renewal without lifetimes would keep the old ones in IPv4.
+        let seconds = lifetime ?? (renewing ? .max : 0)
         let result = unsafe wanted.address.octets.withUnsafeBytes { bytes in
             unsafe vipd_build_address_request(
-                1, Int32(NLM_F_CREATE | NLM_F_EXCL), wanted.address.family.domain, bytes.baseAddress, bytes.count,
-                Int32(wanted.prefixLength), index, flags, AddressTag.value, label, &message)
+                1, request, wanted.address.family.domain, bytes.baseAddress, bytes.count, Int32(wanted.prefixLength),
+                index, flags, AddressTag.value, label, seconds, &message)
         }
         guard result == 0 else {
             throw KernelError("RTM_NEWADDR", subject, code: EINVAL, explanation: errorText(result))
@@ -64,7 +69,7 @@ struct NetlinkRequest: ~Copyable {
         let result = unsafe wanted.address.octets.withUnsafeBytes { bytes in
             unsafe vipd_build_address_request(
                 0, 0, wanted.address.family.domain, bytes.baseAddress, bytes.count, Int32(wanted.prefixLength), index,
-                0, 0, nil, &message)
+                0, 0, nil, 0, &message)
         }
         guard result == 0 else {
             throw KernelError("RTM_DELADDR", subject, code: EINVAL, explanation: errorText(result))

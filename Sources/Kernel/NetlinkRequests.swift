@@ -71,16 +71,27 @@ package struct NetlinkRequests: ~Copyable {
     /// and the event of the address comes. IPv6 goes without duplicate address detection (checklist LX-31), and a prefix shorter than one address makes no
     /// route (LX-35). For such an IPv4 prefix `promote_secondaries` of the interface is set to 1 and stays so, because
     /// otherwise taking a first address away takes its whole subnet away. An address that is there already with our tag
-    /// is fine; one without it is EEXIST, and stays as it is (LX-39).
-    package borrowing func add(_ address: InterfaceAddress, index: UInt32) throws(KernelError) {
+    /// is fine; one without it is EEXIST, and stays as it is (LX-39). `lifetime` in seconds, nil for ever: after it the kernel takes the
+    /// address off by itself, at most 0.4 s later. An address of ours that is there already gets it, too.
+    package borrowing func add(_ address: InterfaceAddress, index: UInt32, lifetime: UInt32? = nil) throws(KernelError)
+    {
         if address.address.family == .ipv4, address.prefixLength < 32 { promoteSecondaries(index: index) }
         let claim = Claims.Key(address: address, index: index)
         claims.keys.remove(claim)
-        if let refusal = try tryAdding(address, index: index) {
+        if let refusal = try tryAdding(address, index: index, lifetime) {
             guard refusal.code == EEXIST else { throw refusal }
-            try settle(address, index: index, refusal: refusal)
+            try settle(address, index: index, lifetime, refusal: refusal)
         }
         claims.keys.insert(claim)
+    }
+
+    /// Gives an address of ours that is on the interface another lifetime in seconds, nil for ever. Nothing else about it changes, no
+    /// route and no connection.
+    ///
+    /// An address that is missing comes back: whoever calls this sees to it that nobody takes it off meanwhile. ENODEV when there
+    /// is no such interface.
+    package borrowing func renew(_ address: InterfaceAddress, index: UInt32, lifetime: UInt32?) throws(KernelError) {
+        if let refusal = try tryAdding(address, index: index, lifetime, renewing: true) { throw refusal }
     }
 
     /// Takes `address` off the interface. Success too when it, or the interface, is not there any more, and when an
@@ -110,7 +121,9 @@ package struct NetlinkRequests: ~Copyable {
     // MARK: - Addresses
 
     /// Nil when the kernel did it, or the kernel's refusal; throws when there was no answer.
-    private borrowing func tryAdding(_ address: InterfaceAddress, index: UInt32) throws(KernelError) -> KernelError? {
+    private borrowing func tryAdding(
+        _ address: InterfaceAddress, index: UInt32, _ lifetime: UInt32?, renewing: Bool = false
+    ) throws(KernelError) -> KernelError? {
         let family = address.address.family
         let interface = Interface.name(of: index)
         var flags: UInt32 = 0
@@ -120,17 +133,22 @@ package struct NetlinkRequests: ~Copyable {
         var answers: [UInt8] = []
         return try exchange(
             try NetlinkRequest.add(
-                address, index: index, subject: "\(address) on \(interface)", flags: flags, label: label),
+                address, index: index, subject: "\(address) on \(interface)", flags: flags, label: label,
+                lifetime: lifetime, renewing: renewing),
             keeping: &answers)
     }
 
     /// What EEXIST means: ours as wanted, ours with another prefix or without effect, or somebody else's.
-    private borrowing func settle(_ wanted: InterfaceAddress, index: UInt32, refusal: KernelError) throws(KernelError) {
+    private borrowing func settle(
+        _ wanted: InterfaceAddress, index: UInt32, _ lifetime: UInt32?, refusal: KernelError
+    ) throws(KernelError) {
         let present = try addresses(wanted.address.family, on: index)
         let same = present.filter { $0.address.address == wanted.address }
         if let exact = same.first(where: { $0.address == wanted }), exact.isUsable,
             exact.isOurs || cannotMark(wanted.address.family)
         {
+            // An earlier engine may have given it another one. What may be somebody else's keeps what it has.
+            if exact.isOurs || lifetime != nil { try renew(wanted, index: index, lifetime: lifetime) }
             return
         }
         // Where nothing can be kept on an address the configuration is all there is to recognise ours by (LX-38).
@@ -139,7 +157,7 @@ package struct NetlinkRequests: ~Copyable {
             throw KernelError(refusal.call, refusal.subject, code: EEXIST, explanation: explanation)
         }
         try remove(ours.address, index: index)
-        if let refusal = try tryAdding(wanted, index: index) { throw refusal }
+        if let refusal = try tryAdding(wanted, index: index, lifetime) { throw refusal }
     }
 
     /// Addresses of this family carry neither tag nor label here: IPv6 before Linux 5.18. Ours are then known only by the

@@ -56,7 +56,8 @@ package enum Command: Hashable, Sendable {
     /// Give the router up and stay out, or take part again.
     case disable(RouterID, Bool)
     /// Let another host be master; `Report.handover` tells what came of it.
-    case handOver(RouterID)
+    /// Its claim gate may need `patience`.
+    case handOver(RouterID, patience: Duration)
     /// Hold the router back from preemption, or no longer. Forgotten with the engine.
     case hold(RouterID, Bool)
     /// Resign everything, release everything, report `stopped` and exit.
@@ -65,4 +66,4 @@ package enum Command: Hashable, Sendable {
 
 /// The version of this protocol, in both hellos. It rises with every change of a message; the two processes are of one
 /// build, so a difference means a half-finished installation.
-package let messagesVersion: UInt16 = 6
+package let messagesVersion: UInt16 = 7

@@ -51,9 +51,10 @@ extension Command {
             writer.write(disabled)
         case .stop:
             writer.write(UInt8(12))
-        case .handOver(let router):
+        case .handOver(let router, let patience):
             writer.write(UInt8(20))
             writer.write(router)
+            writer.write(patience)
         case .hold(let router, let held):
             writer.write(UInt8(21))
             writer.write(router)
@@ -93,7 +94,9 @@ extension Command {
             let router = try reader.router()
             return .disable(router, try reader.bool())
         case 12: return .stop
-        case 20: return .handOver(try reader.router())
+        case 20:
+            let router = try reader.router()
+            return .handOver(router, patience: try reader.duration())
         case 21:
             let router = try reader.router()
             return .hold(router, try reader.bool())

@@ -26,6 +26,7 @@ extension VirtualRouterConfiguration {
         writer.write(strictFirstAddress)
         writer.write(list: announcements.rounds) { $0.write($1) }
         writer.write(announcements.refresh) { $0.write($1) }
+        lease.write(to: &writer)
         writer.write(list: checks) { writer, reference in
             writer.write(reference.check)
             reference.effect.write(to: &writer)
@@ -56,6 +57,7 @@ extension VirtualRouterConfiguration {
         let strict = try reader.bool()
         let rounds = try reader.list { reader throws(MessageError) in try reader.duration() }
         let refresh = try reader.optional { reader throws(MessageError) in try reader.duration() }
+        let lease = try LeasePolicy(from: &reader)
         let checks = try reader.list { reader throws(MessageError) in
             let check = try reader.check()
             return CheckReference(check: check, effect: try CheckEffect(from: &reader))
@@ -66,7 +68,28 @@ extension VirtualRouterConfiguration {
             advertisementInterval: interval, preempt: preempt, preemptDelay: preemptDelay, startDelay: startDelay,
             intervalLimit: intervalLimit, peers: peers, addresses: addresses, checksum: checksum, password: password,
             strictFirstAddress: strict, announcements: AnnouncementPlan(rounds: rounds, refresh: refresh),
-            checks: checks, gatesClaim: gatesClaim, gatesRelease: try reader.bool())
+            lease: lease, checks: checks, gatesClaim: gatesClaim, gatesRelease: try reader.bool())
+    }
+}
+
+extension LeasePolicy {
+    func write(to writer: inout Writer) {
+        switch self {
+        case .automatic: writer.write(UInt8(0))
+        case .off: writer.write(UInt8(1))
+        case .seconds(let seconds):
+            writer.write(UInt8(2))
+            writer.write(seconds)
+        }
+    }
+
+    init(from reader: inout Reader) throws(MessageError) {
+        switch try reader.byte() {
+        case 0: self = .automatic
+        case 1: self = .off
+        case 2: self = .seconds(try reader.integer(UInt32.self))
+        case let other: throw .unknown(other)
+        }
     }
 }
 
@@ -88,6 +111,7 @@ extension RouterSnapshot {
         writer.write(lastAdvertHeard)
         writer.write(lastAdvertSent)
         writer.write(list: held) { $0.write($1) }
+        writer.write(leaseExpires)
         writer.write(lastTransition) { $1.write(to: &$0) }
         counters.write(to: &writer)
         writer.write(countingSince)
@@ -115,6 +139,7 @@ extension RouterSnapshot {
         lastAdvertHeard = try reader.integer(Int64.self)
         lastAdvertSent = try reader.integer(Int64.self)
         held = try reader.list { reader throws(MessageError) in try reader.interfaceAddress() }
+        leaseExpires = try reader.integer(Int64.self)
         lastTransition = try reader.optional { reader throws(MessageError) in try Transition(from: &reader) }
         counters = try Counters(from: &reader)
         countingSince = try reader.integer(Int64.self)

@@ -17,6 +17,8 @@ package enum Notice: Hashable, Sendable {
     case flood(SocketTag, isFiltering: Bool)
     /// Netlink events were lost and everything was read again.
     case resynchronised
+    /// The engine's memory is not locked, for this errno; or only what it had at its start is.
+    case memoryNotLocked(Int32, isPartly: Bool)
     /// A release gate failed; the router goes on as master if the move was optional.
     case releaseGateFailed(RouterID, CheckFailure, stopping: Bool)
     /// Master came and went so often within this time.

@@ -149,6 +149,10 @@ extension Notice {
             writer.write(UInt8(8))
             tag.write(to: &writer)
             writer.write(isFiltering)
+        case .memoryNotLocked(let code, let isPartly):
+            writer.write(UInt8(9))
+            writer.write(code)
+            writer.write(isPartly)
         }
     }
 
@@ -186,6 +190,9 @@ extension Notice {
         case 8:
             let tag = try SocketTag(from: &reader)
             self = .flood(tag, isFiltering: try reader.bool())
+        case 9:
+            let code = try reader.integer(Int32.self)
+            self = .memoryNotLocked(code, isPartly: try reader.bool())
         case let other: throw .unknown(other)
         }
     }

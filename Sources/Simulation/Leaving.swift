@@ -41,10 +41,21 @@ struct Leaving {
 }
 
 extension Seat {
-    /// What the resignation of a master waits for: one interval, in version 2 a second.
+    /// What the resignation of a master waits for, the longest skew time: one interval, in version 2 a second, and where both are
+    /// spoken the longer of them.
     var patience: Int64 {
         guard let configuration, configuration.version == .v3 else { return 1_000_000_000 }
-        return configuration.advertisementInterval.nanoseconds
+        let interval = configuration.advertisementInterval.nanoseconds
+        return configuration.alsoVersion2 ? max(interval, 1_000_000_000) : interval
+    }
+
+    /// It has slept through the end of its resignation: a successor was there, or is likely to be and was not heard. `suspended` is
+    /// part of the absence, and the end has been put off by it.
+    func isAsleep(_ suspended: Int64, at now: Int64) -> Bool {
+        guard let leaving, let configuration else { return false }
+        if leaving.successor >= 0, suspended > 0 || leaving.end + Leaving.margin <= now { return true }
+        if suspended > 0, leaving.end - suspended <= now { return true }
+        return now - leaving.began >= 3 * configuration.advertisementInterval.nanoseconds
     }
 
     /// How long the kernel keeps an address that nobody renews: max(2 s, ⌊3 × interval⌋).

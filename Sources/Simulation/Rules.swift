@@ -70,8 +70,8 @@ package enum Rule: UInt8, CaseIterable, Sendable {
     /// holds it, and where one could take over the resignation does not end without it. Without one, it is master again
     /// at that moment.
     case makesBeforeBreak
-    /// A master or a resigning one that was away for three intervals since its last advert holds nothing any more before it
-    /// sends or hears anything; one that was not away for so long stays.
+    /// A master that was away for three intervals, or has sent nothing for four, holds nothing any more before it sends or hears
+    /// anything, nor does one that slept through the end of its resignation; one that was not away for so long stays.
     case leavesWhenLate
     /// A master whose adverts have not left for three intervals leaves, no earlier and no later, and claims nothing before one has.
     case leavesWhenMute

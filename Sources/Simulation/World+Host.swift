@@ -287,8 +287,7 @@ extension World {
             if case .ipv6(let address) = plan.source(host, segment, .ipv6) { facts.sourceIPv6 = address }
             hosts[host].node.interface(Plan.interfaceName(segment), facts, at: time, appendingTo: &actions)
         case .addressLost(let router, let address):
-            let state = hosts[host].node.router(id(host, router))?.stateName
-            guard state == .master || state == .resigning else { return }
+            guard hosts[host].node.router(id(host, router))?.stateName == .master else { return }
             hosts[host].node.addressesLost(id(host, router), [address], at: time, appendingTo: &actions)
         case .stop(let withoutGates):
             hosts[host].isStopping = true

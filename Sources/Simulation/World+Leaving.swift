@@ -27,22 +27,20 @@ extension World {
 
     /// An advert that a resigning router hears.
     mutating func noteSuccessor(_ packet: Packet, _ heardAt: Int64, _ place: Int) {
+        let again = now + seats[place].patience + Leaving.margin
         if packet.priority == 1, let leaving = seats[place].leaving, leaving.successor != packet.sender,
             leaving.doubtful != packet.sender
         {
             // A master says it again, one that yields does not.
             seats[place].leaving?.doubtful = packet.sender
-            if leaving.successor < 0 {
-                seats[place].leaving?.end = max(leaving.end, now + packet.interval + Leaving.margin)
-            }
+            if leaving.successor < 0 { seats[place].leaving?.end = max(leaving.end, again) }
         } else if packet.priority > 0 {
             seats[place].follow(packet, heardAt: heardAt)
             if seats[place].leaving?.successor == -1 { seats[place].leaving?.followedSince = packet.sent }
             seats[place].leaving?.isFollowed(by: packet.sender, heardAt: heardAt, now: now)
         } else if let leaving = seats[place].leaving, leaving.successor == packet.sender {
-            let patience = seats[place].configuration?.version == .v2 ? 1_000_000_000 : seats[place].learned
             seats[place].leaving?.successor = -1
-            seats[place].leaving?.end = max(leaving.end, now + patience + Leaving.margin)
+            seats[place].leaving?.end = max(leaving.end, again)
         }
     }
 
@@ -59,13 +57,14 @@ extension World {
     }
 
     /// Nobody took over, so it is master again; not before the end.
-    func judgeTakingBack(_ host: Int, _ router: Int) {
+    mutating func judgeTakingBack(_ host: Int, _ router: Int) {
         guard let leaving = seats[plan.seat(host, router)].leaving else { return }
         if leaving.successor >= 0 {
             fail(.makesBeforeBreak, router, host) { "host \(leaving.successor + 1) took over, and it takes back" }
         } else if now < leaving.end {
             fail(.makesBeforeBreak, router, host) { "it takes back, and could wait until \(seconds(leaving.end))" }
         }
+        endLeaving(to: .master, host, router)
     }
 
     /// Addresses of a resigning router go.
@@ -81,7 +80,7 @@ extension World {
         for address in addresses {
             let isGone = !(seat.configuration?.addresses.contains(address) ?? false)
             let isAnnounced = leaving.successor >= 0 && leaving.announced.contains(address.address)
-            if !isGone, !isAnnounced, !(leaving.wasFollowed && hosts[host].wasSuspended) {
+            if !isGone, !isAnnounced {
                 fail(.makesBeforeBreak, router, host) { "\(address) goes before \(seconds(leaving.end))" }
             }
         }
@@ -128,18 +127,12 @@ extension World {
         }
     }
 
-    mutating func endLeaving(_ transition: Transition, _ host: Int, _ router: Int) {
+    mutating func endLeaving(to state: StateName, _ host: Int, _ router: Int) {
         let place = plan.seat(host, router)
         guard let leaving = seats[place].leaving else { return }
         seats[place].leaving = nil
         if seats[place].handovers > 0 { seats[place].handoverSince = now }
-        if transition.to == .master,
-            let missing = seats[place].configuration?.addresses.first(where: { !seats[place].held.contains($0) }),
-            seats[place].refusesClaims == false, !seats[place].isAdvertising
-        {
-            fail(.makesBeforeBreak, router, host) { "it takes back, and \(missing) is gone" }
-        }
-        if transition.to == .backup, leaving.successor < 0, !seats[place].isLate {
+        if state == .backup, leaving.successor < 0, !seats[place].isLate {
             fail(.makesBeforeBreak, router, host) { "it gives its addresses away, and nobody takes them" }
         }
         guard !leaving.wasFollowed, !seats[place].isLate, now >= leaving.end,
@@ -244,28 +237,29 @@ extension World {
         var wereMasters = [Bool](repeating: false, count: plan.routers.count)
         for router in plan.routers.indices {
             wereMasters[router] = seats[plan.seat(host, router)].isAdvertising
-            noteAbsence(late + suspended, host, router)
+            noteAbsence(late + suspended, suspended, host, router)
         }
         hosts[host].node.wakeUp(
             after: .nanoseconds(late + suspended), suspended: .nanoseconds(suspended), at: clock(host),
             appendingTo: &actions)
-        hosts[host].wasSuspended = suspended > 0
         perform(host)
-        hosts[host].wasSuspended = false
         for router in plan.routers.indices { judgeAbsence(wereMasters[router], host, router) }
     }
 
-    private mutating func noteAbsence(_ absence: Int64, _ host: Int, _ router: Int) {
+    private mutating func noteAbsence(_ absence: Int64, _ suspended: Int64, _ host: Int, _ router: Int) {
         let place = plan.seat(host, router)
         guard let configuration = seats[place].configuration else { return }
-        let patience = 3 * configuration.advertisementInterval.nanoseconds
+        let interval = configuration.advertisementInterval.nanoseconds
+        let wait = now + seats[place].learned + seats[place].skew(configuration.version)
         if seats[place].isAdvertising {
-            seats[place].isLate = now - seats[place].lastAdvertTried >= patience
-        } else if let leaving = seats[place].leaving {
-            seats[place].isLate = now - leaving.began >= patience
-        } else if seats[place].state == .backup, seats[place].claimGate == nil, absence >= seats[place].learned {
+            seats[place].isLate = absence >= 3 * interval || now - seats[place].lastAdvertTried >= 4 * interval
+        } else if seats[place].leaving != nil {
+            seats[place].isLate = seats[place].isAsleep(suspended, at: now)
+        } else if seats[place].state == .backup, seats[place].claimGate != nil {
+            // What the gate was for may be over: it is cancelled, and silence counts anew.
+            if absence >= 3 * seats[place].learned { seats[place].due = wait }
+        } else if seats[place].state == .backup, absence >= 2 * seats[place].learned {
             // Silence that could not be heard is none.
-            let wait = now + seats[place].learned + seats[place].skew(configuration.version)
             seats[place].due = max(seats[place].due, min(seats[place].due + absence, wait))
         }
     }

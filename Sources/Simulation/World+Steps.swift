@@ -218,7 +218,7 @@ extension World {
         judgeHaste(transition, host, router)
         if transition.to == .resigning { beginLeaving(transition, host, router) }
         let leaving = seats[place].leaving
-        if transition.from == .resigning { endLeaving(transition, host, router) }
+        if transition.from == .resigning { endLeaving(to: transition.to, host, router) }
         judgeAbsence(transition, host, router)
         guard transition.to == .backup else {
             if transition.to != .master { seats[place].due = .max }
@@ -239,8 +239,7 @@ extension World {
             seats[place].waitForSilence()
             seats[place].due = max(seats[place].due, now)
             guard seats[place].isLate else { break }
-            let patience = now + seats[place].learned + seats[place].skew(configuration.version)
-            seats[place].due = max(seats[place].due, patience)
+            seats[place].due = now + seats[place].learned + seats[place].skew(configuration.version)
         case .higherPriority, .greaterAddress:
             break
         case .lastResort, .handedOver:

@@ -68,8 +68,6 @@ struct Host {
     var suspendedBy: Int?
     var suspendedSince: Int64 = 0
     var suspendedFor: Int64 = 0
-    /// It is being told of a suspension.
-    var wasSuspended = false
     /// What is added to the world's time on its monotonic clock.
     var offset: Int64 = 0
     /// Since when nobody renews its leases; -1 while the engine runs. Counted, so that an old lease is known.

@@ -79,6 +79,11 @@ package struct RouterStatus: Hashable, Sendable, Codable {
     @OrNull package var lastAdvSource: String?
     /// `addresses`: the configured ones, in the order of the advert.
     package var addresses: [AddressStatus]
+    /// `lease`: seconds after which the kernel takes an address off that nobody renews; null when it stays for ever.
+    @OrNull package var lease: UInt32?
+    /// `lease-expires`: when that happens to the first of the addresses that are here unless it is renewed, as of the engine's last word, which
+    /// is at most a second old; null when none is here under a lease.
+    @OrNull package var leaseExpires: Timestamp?
     /// `address-count`: of them.
     package var addressCount: Int
     /// `virtual-ipv4-address` and `virtual-ipv6-address`: the same without prefix, by family.
@@ -110,7 +115,8 @@ package struct RouterStatus: Hashable, Sendable, Codable {
 
     private enum CodingKeys: String, CodingKey {
         case name, interface, vrid, family, version, state, since, priority, contributions, faults, preempt, master
-        case addresses, statistics, checks, peers, differences
+        case addresses, statistics, checks, peers, differences, lease
+        case leaseExpires = "lease-expires"
         case alsoVersion2 = "also-version-2"
         case unknownSince = "unknown-since"
         case upDatetime = "up-datetime"

@@ -66,18 +66,52 @@ package struct EngineStatus: Hashable, Sendable, Codable {
     package var restarts: Int
     /// `netlink-resyncs`: how often events of the kernel were lost and everything was read again, since the supervisor started.
     package var netlinkResyncs: UInt64
+    /// `scheduling`: what is in force for it; null while it is down.
+    @OrNull package var scheduling: SchedulingStatus?
 
     private enum CodingKeys: String, CodingKey {
-        case state, pid, since, restarts
+        case state, pid, since, restarts, scheduling
         case netlinkResyncs = "netlink-resyncs"
     }
 
-    package init(state: State, pid: Int32?, since: Timestamp, restarts: Int, netlinkResyncs: UInt64 = 0) {
+    package init(
+        state: State, pid: Int32?, since: Timestamp, restarts: Int, netlinkResyncs: UInt64 = 0,
+        scheduling: SchedulingStatus? = nil
+    ) {
         self.state = state
         _pid = OrNull(wrappedValue: pid)
         self.since = since
         self.restarts = restarts
         self.netlinkResyncs = netlinkResyncs
+        _scheduling = OrNull(wrappedValue: scheduling)
+    }
+}
+
+/// How the engine is scheduled and kept in memory, as the kernel said when it was set last (start, reload).
+package struct SchedulingStatus: Hashable, Sendable, Codable {
+    /// `policy`: `fifo` or `other`; another word of sched(7) when somebody else changed it.
+    package var policy: String
+    /// `priority`: 1...99; 0 when it is not real-time.
+    package var priority: Int32
+    /// `cpus`: the processors that it may run on.
+    package var cpus: [UInt32]
+    /// `locked-kib`: memory that may not be paged out, in KiB of address space; 0 when none is locked.
+    package var lockedKiB: Int
+    /// `oom-score-adjust`: -1000...1000; the lower, the later the kernel ends it when memory runs out.
+    package var oomScoreAdjust: Int32
+
+    private enum CodingKeys: String, CodingKey {
+        case policy, priority, cpus
+        case lockedKiB = "locked-kib"
+        case oomScoreAdjust = "oom-score-adjust"
+    }
+
+    package init(policy: String, priority: Int32, cpus: [UInt32], lockedKiB: Int, oomScoreAdjust: Int32) {
+        self.policy = policy
+        self.priority = priority
+        self.cpus = cpus
+        self.lockedKiB = lockedKiB
+        self.oomScoreAdjust = oomScoreAdjust
     }
 }
 

@@ -26,6 +26,7 @@ package func routerText(_ router: RouterStatus, asOf: Timestamp) -> String {
         router.addresses.map { address in
             "\(padded(address.address, width))  \(presence(address, in: router.state))"
         })
+    if let lease = leaseText(router, asOf: asOf) { lines.append(line("lease", lease)) }
     lines += block("last move", lastMove(router, asOf: asOf))
     lines.append(line("adverts", advertsText(router)))
     if let errors = errorsText(router) { lines.append(line("errors", errors)) }
@@ -117,6 +118,12 @@ private func presence(_ address: AddressStatus, in state: RouterState) -> String
     case (true, _): "PRESENT"
     case (false, _): "absent"
     }
+}
+
+/// Only where addresses are here: what happens to them when nobody is left to renew them.
+private func leaseText(_ router: RouterStatus, asOf: Timestamp) -> String? {
+    guard let lease = router.lease, let expires = router.leaseExpires else { return nil }
+    return "\(age(.seconds(Int64(lease)))), ends \(clock(expires, asOf: asOf)) unless renewed"
 }
 
 private func lastMove(_ router: RouterStatus, asOf: Timestamp) -> [String] {

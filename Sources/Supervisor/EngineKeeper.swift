@@ -76,7 +76,7 @@ final class EngineKeeper {
 
     /// `program` is the engine's path, `environment` all it gets.
     init(program: String, environment: [String], loop: Loop, log: Log, handle: @escaping (Event) -> Void) {
-        request = ProcessRequest(arguments: [program], environment: environment)
+        request = ProcessRequest(arguments: [program], environment: environment, isOrdinary: false)
         self.loop = loop
         self.log = log
         self.handle = handle

@@ -5,6 +5,7 @@ import Configuration
 import Election
 import Status
 import Synchronization
+import System
 
 /// How the engine is doing.
 package struct EngineMirror: Hashable, Sendable {
@@ -24,6 +25,8 @@ package struct EngineMirror: Hashable, Sendable {
     package var since: Int64
     /// How often it was started again since the agent started.
     package var restarts: Int
+    /// As it was set last; nil while it is down.
+    package var scheduling: SchedulingState?
 
     package init(state: State = .down, process: Int32? = nil, since: Int64 = 0, restarts: Int = 0) {
         self.state = state

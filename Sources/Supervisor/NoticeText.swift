@@ -70,6 +70,8 @@ extension LogLine {
                 ])
         case .resynchronised:
             self.init(.notice, "resynchronised", [("text", "kernel events were lost; everything was read again")])
+        case .memoryNotLocked(let code, let isPartly):
+            self.init(EngineScheduling.limit(lockingMemory: code, isPartly: isPartly))
         case .releaseGateFailed(let router, let failure, let stopping):
             let consequence = stopping ? "the router is given up all the same" : "the router stays master"
             self.init(

@@ -54,7 +54,8 @@ extension StatusDocument {
             engine: EngineStatus(
                 state: engine, pid: state.engine.process,
                 since: state.engine.since == 0 ? started : time.timestamp(state.engine.since),
-                restarts: state.engine.restarts, netlinkResyncs: state.netlinkResyncs),
+                restarts: state.engine.restarts, netlinkResyncs: state.netlinkResyncs,
+                scheduling: state.engine.scheduling.map { SchedulingStatus($0) }),
             asOf: time.timestamp(time.boot), statistics: GlobalStatistics(state.allCounters, since: started),
             virtualRouters: state.routers.map { router in
                 RouterStatus(router, in: state, at: time, unknownSince: known ? nil : heard)
@@ -99,6 +100,7 @@ extension RouterStatus {
         addresses = election.addresses.map { address in
             AddressStatus(address: "\(address)", present: snapshot?.held.contains(address) ?? false)
         }
+        lease = election.leaseSeconds
         gateReleaseTimeoutMs = router.configuration.gateRelease?.timeout.roundedMilliseconds
         checks = router.configuration.checks.map { CheckStatus($0, snapshot: snapshot, in: state) }
         if let snapshot { apply(snapshot, names: state.checkNames, at: time) }
@@ -123,6 +125,7 @@ extension RouterStatus {
                 fault: fault.word, check: fault.check.map { names[$0] }, reason: fault.reason,
                 text: fault.sentence(names))
         }
+        leaseExpires = snapshot.leaseExpires == 0 ? nil : time.timestamp(snapshot.leaseExpires)
         upDatetime = snapshot.upSince == 0 ? nil : time.timestamp(snapshot.upSince)
         startDelayUntil = snapshot.delayedUntil > time.boot ? time.timestamp(snapshot.delayedUntil) : nil
         discontinuityDatetime = snapshot.countingSince == 0 ? nil : time.timestamp(snapshot.countingSince)

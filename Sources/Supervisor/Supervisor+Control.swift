@@ -113,6 +113,7 @@ extension Supervisor {
             verdicts?.judged(changed: true)
         }
         mirrorConfiguration()
+        if old.configuration.engine != configuration.engine { scheduleEngine() }
         var summary = plan.summary
         summary.warnings = configuration.warnings.map(\.description)
         log.write(

@@ -38,6 +38,7 @@ extension Supervisor {
             state.beginEngine(resuming: resuming)
             return state.routers.compactMap { $0.snapshot }
         }
+        scheduleEngine()
         if resuming {
             for snapshot in snapshots { keeper.send(.resume(snapshot)) }
         }
@@ -116,6 +117,7 @@ extension Supervisor {
         mirror.update { state in
             state.engine.state = .down
             state.engine.process = nil
+            state.engine.scheduling = nil
             state.engine.since = since
         }
         if let restart, !restart.resuming { loseMasters() }
@@ -211,11 +213,14 @@ extension Supervisor {
         endLeftBehind()
         endUnbegun()
         let since = Clock.boottime()
-        mirror.update { state in
-            guard state.engine.state != .running else { return }
+        let isNew = mirror.update { state in
+            guard state.engine.state != .running else { return false }
             state.engine.state = .running
             state.engine.since = since
+            return true
         }
+        // It has all its threads now.
+        if isNew { scheduleEngine() }
         if phase == .starting {
             phase = .running
             log.write(.notice, "ready", ["routers": "\(inForce.routers.count)"])

@@ -6,6 +6,10 @@ import System
 
 extension Supervisor {
     func noticed(_ notice: Notice) {
+        if case .memoryNotLocked(let code, let isPartly) = notice {
+            memoryNotLocked(code, isPartly: isPartly)
+            return
+        }
         let preempts = { (router: RouterID) in self.records[router]?.configuration.election.preempt ?? true }
         log.write(LogLine(notice, name: name, preempts: preempts))
         switch notice {
@@ -25,7 +29,7 @@ extension Supervisor {
             mirror.update { $0.netlinkResyncs += 1 }
         case .releaseGateFailed(let router, let failure, stopping: false):
             staysEnabled(router, failure)
-        case .kernel, .leftoverRemoved, .releaseGateFailed, .flood:
+        case .kernel, .leftoverRemoved, .releaseGateFailed, .flood, .memoryNotLocked:
             break
         }
     }

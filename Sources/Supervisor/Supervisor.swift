@@ -67,6 +67,8 @@ final class Supervisor {
     var isReloading = false
     var reloadWanted: [(ControlReply) -> Void] = []
     var restarts = -1
+    /// What the engine was told to lack.
+    var toldLimits: [EngineLimit] = []
     /// Addresses of masters whose engine is gone and that nobody has removed yet, as people read them.
     var unreleased: Set<String> = []
 

@@ -87,6 +87,13 @@ extension WakeDescriptor {
         _ = unsafe poll(&entry, 1, -1)
         drain()
     }
+
+    /// The same, and no longer than until this reading of `Clock.boottime()`; a stop of the process may have made it later.
+    package func wait(until boottime: Int64) {
+        let left = boottime == .max ? -1 : max(0, (boottime - Clock.boottime() + 999_999) / 1_000_000)
+        var entry = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
+        if unsafe poll(&entry, 1, Int32(clamping: left)) > 0 { drain() }
+    }
 }
 
 /// What a process does with its own signals.

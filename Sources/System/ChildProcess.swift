@@ -60,16 +60,19 @@ package struct ProcessRequest: Sendable {
     /// What its oom_score_adj is raised to if the caller's is lower, 0 to 1000, so that the kernel ends it before the caller
     /// when memory runs out; nil: the caller's own.
     package var oomScore: Int32?
+    /// Nothing real-time is passed on: it runs as SCHED_OTHER and may neither leave that nor lock more memory than everybody.
+    package var isOrdinary: Bool
 
     package init(
         arguments: [String], environment: [String], identity: UserIdentity? = nil, passing: Int32? = nil,
-        oomScore: Int32? = nil
+        oomScore: Int32? = nil, isOrdinary: Bool = true
     ) {
         self.arguments = arguments
         self.environment = environment
         self.identity = identity
         self.passing = passing
         self.oomScore = oomScore
+        self.isOrdinary = isOrdinary
     }
 
     /// The paths to try, as execvp(3) makes them.
@@ -183,6 +186,7 @@ package struct ChildProcess: ~Copyable {
                             unsafe c.raise_oom = 1
                             unsafe c.oom_score_adj = min(max(score, 0), 1_000)
                         }
+                        unsafe c.ordinary = request.isOrdinary ? 1 : 0
                         unsafe c.passed = request.passing ?? -1
                         unsafe c.output = output
                         unsafe c.failure = failure

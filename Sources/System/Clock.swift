@@ -13,6 +13,9 @@ package enum Clock {
     /// CLOCK_REALTIME: nanoseconds since 1970, may jump.
     package static func wall() -> Int64 { read(CLOCK_REALTIME) }
 
+    /// For how long the machine has been suspended since it started, nanoseconds: the difference of the two clocks above.
+    package static func suspended() -> Int64 { vipd_suspended() }
+
     private static func read(_ clock: clockid_t) -> Int64 {
         var time = timespec()
         _ = unsafe clock_gettime(clock, &time)

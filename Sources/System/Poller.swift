@@ -46,7 +46,8 @@ package struct Poller: ~Copyable {
     }
 }
 
-/// A timer on the monotonic clock, for the poller: readable from its moment on until it is set again.
+/// A timer for the poller: readable from its moment on until it is set again. Moments are of the monotonic clock, but it fires at
+/// once when the machine wakes from a suspension, in which that clock stood still: who sleeps on would go on as if nothing had been.
 package struct TimerDescriptor: ~Copyable {
     private let timer: Descriptor
 

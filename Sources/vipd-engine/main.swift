@@ -19,8 +19,11 @@ func main() -> Int32 {
     }
     _ = fcntl(3, F_SETFD, FD_CLOEXEC)
     for number in [SIGTERM, SIGINT, SIGHUP, SIGPIPE] { _ = signal(number, SIG_IGN) }
+    RealTimeProcess.prepare()
     // Before the confinement, which gives CAP_IPC_LOCK up.
-    let unlocked: SystemError? = vipd_lock_memory() == 0 ? nil : SystemError("mlockall", "the engine's memory")
+    let locked = vipd_lock_memory()
+    // More than a part would have needed a right, too.
+    let refusal = locked < 0 ? errno : EPERM
     if vipd_confine() != 0 {
         complain("cannot give up privileges: \(SystemError("prctl").reason)")
         return 1
@@ -29,7 +32,8 @@ func main() -> Int32 {
     _ = vipd_freeze_files()
     do throws(EngineError) {
         let engine = try Engine(supervisor: MessageSocket(taking: Descriptor(taking: 3)))
-        if let unlocked { engine.warn(unlocked) }
+        if locked != 0 { engine.tellMemoryNotLocked(refusal, isPartly: locked > 0) }
+        RealTimeProcess.touchWorkingSet()
         engine.run()
         return 0
     } catch {

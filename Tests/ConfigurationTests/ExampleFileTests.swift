@@ -34,6 +34,7 @@ private func load(_ name: String) throws -> Configuration {
     #expect(configuration.statusSocket == StatusSocket(path: "/run/vipd/vipd.sock", mode: 0o660, group: "adm"))
     #expect(configuration.stateDirectory == "/var/lib/vipd")
     #expect(configuration.logLevel == .info)
+    #expect(configuration.engine == EngineConfiguration(priority: 50, cpus: [0], oomScoreAdjust: -900))
     #expect(
         configuration.checks == [
             CheckConfiguration(

@@ -15,7 +15,7 @@ struct Bad: CustomTestStringConvertible, Sendable {
 
 private let routerKeys =
     "interface, vrid, version, peers, priority, advertisement-interval, preempt, preempt-delay, start-delay,"
-    + " interval-limit, addresses, link-local, checksum, password, strict-first-address, accept, announce, checks, gate-claim, gate-release, hooks"
+    + " interval-limit, addresses, link-local, checksum, password, strict-first-address, accept, announce, lease, checks, gate-claim, gate-release, hooks"
 
 struct KeyErrorTests {
     @Test(arguments: [
@@ -29,7 +29,7 @@ struct KeyErrorTests {
         Bad(
             "log_level: info\n" + router(),
             "f:1:1: unknown key 'log_level'; did you mean 'log-level'? allowed in a configuration: status-socket,"
-                + " state-directory, log-level, checks, virtual-routers"),
+                + " state-directory, log-level, engine, checks, virtual-routers"),
         Bad(
             "status-socket: {mod: \"0600\"}\n" + router(),
             "f:1:17: unknown key 'mod'; did you mean 'mode'? allowed in status-socket: path, mode, group"),

@@ -54,6 +54,24 @@ struct RouterRuleTests {
             router("strict-first-address: yes"),
             "f:6:27: strict-first-address is for IPv6; this virtual router is IPv4, as its first address is"),
         Bad(
+            router("lease: 2s"),
+            "f:6:12: lease 2s is shorter than three advertisement intervals (3s), for which peers believe a silent master;"
+                + " write at least 3s, or auto"),
+        Bad(
+            router("advertisement-interval: 1.1s", "lease: 3s"),
+            "f:7:12: lease 3s is shorter than three advertisement intervals (3.3s), for which peers believe a silent master;"
+                + " write at least 4s, or auto"),
+        Bad(
+            router("lease: 2.5s"),
+            "f:6:12: lease must be a duration from 2s to 1h in whole seconds, or auto or off, not '2.5s'"),
+        Bad(
+            router("lease: 1s"),
+            "f:6:12: lease must be a duration from 2s to 1h in whole seconds, or auto or off, not '1s'"),
+        Bad(
+            router("lease: 3"),
+            "f:6:12: lease must be a duration from 2s to 1h in whole seconds, or auto or off, not '3': write '3s' for"
+                + " seconds"),
+        Bad(
             router6("announce: {rounds: [0s, 500ms]}"),
             "f:6:29: IPv6 rounds must be at least 1s apart (RFC 4861 section 7.2.6)"),
         Bad(

@@ -14,7 +14,7 @@ struct SyntaxErrorTests {
     }
 
     @Test func textThatIsNoMappingIsRefused() {
-        let keys = "status-socket, state-directory, log-level, checks or virtual-routers"
+        let keys = "status-socket, state-directory, log-level, engine, checks or virtual-routers"
         #expect(errors("hello\n") == ["f:1:1: a configuration must be a mapping of \(keys), not text"])
         #expect(errors("- a\n") == ["f:1:1: a configuration must be a mapping of \(keys), not a list"])
     }

@@ -48,7 +48,8 @@ struct ValueTests {
         "advertisement-interval: 40.95s", "advertisement-interval: 0.01s", "preempt: no", "preempt: true",
         "preempt-delay: 0s", "preempt-delay: 65535s", "preempt-delay: 1.5s", "checksum: pseudo-header", "accept: yes",
         "strict-first-address: no", "version: \"3\"", "announce: {rounds: [1s]}", "announce: {refresh: 24h}",
-        "announce: {refresh: no}", "gate-claim: [/x]", "gate-release: {shell: \"a | b\", timeout: 1h, user: x}",
+        "announce: {refresh: no}", "lease: auto", "lease: off", "lease: 3s", "lease: 1h", "gate-claim: [/x]",
+        "gate-release: {shell: \"a | b\", timeout: 1h, user: x}",
         "hooks: {on-stop: [/x, \"\"], on-fault: {command: [/x], timeout: 100ms}}",
     ])
     func aGoodLineIsAccepted(_ line: String) { #expect(errors(router(line)) == []) }

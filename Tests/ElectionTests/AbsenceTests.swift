@@ -13,23 +13,50 @@ import Wire
     }
 
     @Test(arguments: [true, false])
-    func `a master away for three intervals since its last advert releases before it does anything else`(
-        _ suspended: Bool
-    ) {
+    func `a master away for three intervals releases before it does anything else`(_ suspended: Bool) {
         var bench = Bench.master()  // Its last advert was half an interval ago.
-        asleep(&bench, .milliseconds(2_500), suspended: suspended)
+        asleep(&bench, .seconds(3), suspended: suspended)
         #expect(bench.actions.first == .release([Bench.vip]))
         #expect(bench.sentPriorities.isEmpty && bench.announced.isEmpty && bench.state == .backup)
-        #expect(bench.transitions.map(\.cause) == [.late(.seconds(3))])
+        #expect(bench.transitions.map(\.cause) == [.late(.milliseconds(3_500))])
         #expect(bench.router.counters[.lateWakeUps] == 1)
     }
 
     @Test func `a master away for less goes on`() {
         var bench = Bench.master()
-        asleep(&bench, .nanoseconds(2_499_999_999))
+        asleep(&bench, .nanoseconds(2_999_999_999))
         #expect(bench.actions.isEmpty && bench.state == .master)
         bench.wait(.zero)
         #expect(bench.sentPriorities == [100])
+    }
+
+    @Test func `four intervals since its last advert are too long, however they came about`() {
+        var bench = Bench.master()
+        bench.now = bench.now + .milliseconds(3_500)
+        bench.send(.deadline)
+        #expect(bench.released && bench.sentPriorities.isEmpty && bench.state == .backup)
+        var woken = Bench.master()
+        woken.now = woken.now + .milliseconds(3_500)
+        woken.send(.wokeUp(absence: .milliseconds(10), suspended: .zero))
+        #expect(woken.released && woken.state == .backup)
+    }
+
+    @Test func `a reload to a shorter interval is no silence`() {
+        var bench = Bench.master(Bench.configuration(interval: .seconds(10)))
+        bench.now = bench.now + .milliseconds(400)
+        bench.send(.reconfigured(Bench.configuration()))
+        bench.send(.wokeUp(absence: .milliseconds(10), suspended: .zero))
+        bench.wait(.seconds(1))
+        #expect(bench.state == .master && bench.sentPriorities == [100])
+    }
+
+    @Test func `a claim gate that ran on through an absence counts for nothing`() {
+        var bench = Bench(Bench.configuration(gatesClaim: true))
+        bench.start()
+        bench.wait(.nanoseconds(3_609_375_000))
+        #expect(bench.router.awaitedGate?.sequence == 1)
+        asleep(&bench, .seconds(10))
+        #expect(bench.actions == [.cancelGate(sequence: 1)] && bench.untilDeadline == .nanoseconds(1_609_375_000))
     }
 
     @Test func `where it hears nothing it listens for an interval and the skew time`() {
@@ -84,7 +111,7 @@ import Wire
         bench.start()
         bench.advert(200)
         let deadline = bench.router.deadline
-        asleep(&bench, .milliseconds(999))
+        asleep(&bench, .milliseconds(1_999))
         #expect(bench.router.deadline == deadline)
     }
 }

@@ -115,7 +115,18 @@ import Wire
         let log = bench.run(for: .milliseconds(1_250)).map(\.action)
         #expect(bench.state == .master && !log.contains(.release([Bench.vip])))
         #expect(log.contains(.announce(0..<1)) && log.contains(.sendAdvert(priority: 100)))
+        let last = log.compactMap { if case .transition(let transition) = $0 { transition } else { nil } }.last
+        #expect(last?.from == .resigning && last?.to == .master)
         #expect(bench.router.lastTransition?.cause == .nobodyTookOver)
+    }
+
+    @Test func `taking back claims anew, because somebody may have deleted an address meanwhile`() {
+        var bench = Bench.master()
+        bench.facts { $0.isDisabled = true }
+        bench.facts { $0.isDisabled = false }
+        bench.claims = .fail
+        let log = bench.run(for: .milliseconds(1_250)).map(\.action)
+        #expect(log.contains(.claim([Bench.vip])) && bench.state == .fault, "a refused claim is no mastership")
     }
 
     @Test func `taking back claims what a reload brought meanwhile`() {
@@ -148,6 +159,39 @@ import Wire
         #expect(bench.sentPriorities == [1] && bench.released && bench.state == .backup)
     }
 
+    @Test func `who slept through the end is not master again before it has listened`() {
+        for suspended in [Duration.zero, .seconds(3_600)] {
+            var bench = Bench.master()
+            bench.send(.handOver(patience: .zero))
+            if suspended == .zero { bench.now = bench.now + .seconds(5) }
+            bench.send(.wokeUp(absence: .seconds(5), suspended: suspended))
+            #expect(bench.released && bench.sentPriorities.isEmpty && bench.announced.isEmpty)
+            #expect(bench.state == .backup && bench.untilDeadline == .nanoseconds(1_609_375_000))
+            #expect(bench.actions.contains(.handover(.interrupted)))
+        }
+    }
+
+    @Test func `with both versions a successor of version 2 has its second`() {
+        var configuration = Bench.configuration(interval: .milliseconds(100))
+        configuration.alsoVersion2 = true
+        #expect(configuration.resigningTime == .milliseconds(1_250))
+        var bench = stopping(configuration)
+        let log = bench.run(for: .seconds(5))
+        #expect(log.first { $0.action == .release([Bench.vip]) }?.after == .milliseconds(1_250))
+    }
+
+    @Test func `the last word of one that yields does not take the successor's name`() {
+        var bench = Bench.master()
+        bench.send(.handOver(patience: .zero))
+        bench.advert(90)
+        bench.advert(1, from: Bench.lowerPeer)
+        bench.wait(.milliseconds(50))
+        let names = bench.actions.compactMap { action -> IPAddress? in
+            if case .handover(.taken(let peer, _, _)) = action { peer } else { nil }
+        }
+        #expect(names == [Bench.greaterPeer])
+    }
+
     @Test func `the rest of an absence is not spent with the addresses`() {
         var bench = stopping()
         bench.advert(90)
@@ -164,7 +208,7 @@ import Wire
 
     private func handingOver(_ configuration: VirtualRouterConfiguration = Bench.configuration()) -> Bench {
         var bench = Bench.master(configuration)
-        bench.send(.handOver)
+        bench.send(.handOver(patience: .zero))
         return bench
     }
 
@@ -186,16 +230,15 @@ import Wire
         let log = bench.run(for: .milliseconds(1_250)).map(\.action)
         #expect(log.contains(.handover(.nobody)) && bench.state == .master)
         #expect(!log.contains { if case .release = $0 { true } else { false } })
-        #expect(!log.contains { if case .claim = $0 { true } else { false } })
     }
 
     @Test func `a backup and an owner have nothing to hand over`() {
         var backup = Bench()
         backup.start()
-        backup.send(.handOver)
+        backup.send(.handOver(patience: .zero))
         #expect(backup.actions == [.handover(.notMaster)])
         var owner = Bench.master(Bench.configuration(priority: 255))
-        owner.send(.handOver)
+        owner.send(.handOver(patience: .zero))
         #expect(owner.actions == [.handover(.isOwner)] && owner.state == .master)
     }
 
@@ -215,7 +258,7 @@ import Wire
         var bench = handingOver(Bench.configuration(gatesRelease: true))
         bench.send(.gate(sequence: 1, failure: .exited(1)))
         #expect(outcomes(bench) == [.gateFailed(.exited(1))] && bench.state == .master && bench.sentPriorities.isEmpty)
-        bench.send(.handOver)
+        bench.send(.handOver(patience: .zero))
         #expect(bench.actions == [.runGate(.release, sequence: 2, cause: .handedOver)], "it may be tried again")
     }
 
@@ -224,6 +267,29 @@ import Wire
         bench.send(.gate(sequence: 1, failure: nil))
         let log = bench.run(for: .seconds(4)).map(\.action)
         #expect(bench.state == .master && log.contains(.handover(.nobody)))
+    }
+
+    @Test func `a successor's claim gate has its time before this host takes over again`() {
+        var fenced = Bench.master(Bench.configuration(gatesRelease: true))
+        fenced.send(.handOver(patience: .seconds(30)))
+        fenced.send(.gate(sequence: 1, failure: nil))
+        _ = fenced.run(for: .seconds(33))
+        #expect(fenced.state == .backup)
+        var unfenced = Bench.master()
+        unfenced.send(.handOver(patience: .seconds(30)))
+        #expect(unfenced.released && unfenced.sentPriorities == [0])
+        _ = unfenced.run(for: .seconds(33))
+        #expect(unfenced.state == .backup)
+    }
+
+    @Test func `a gate that fails answers also where the router is to be disabled meanwhile`() {
+        var bench = handingOver(Bench.configuration(gatesRelease: true))
+        bench.facts { $0.isDisabled = true }
+        bench.send(.gate(sequence: 1, failure: .exited(1)))
+        #expect(outcomes(bench) == [.gateFailed(.exited(1))] && bench.state == .master)
+        bench.facts { $0.isDisabled = false }
+        bench.send(.handOver(patience: .zero))
+        #expect(outcomes(bench).isEmpty, "it may be tried again")
     }
 
     @Test func `a fault ends it`() {

@@ -9,14 +9,14 @@ import Testing
 
     private func meter() -> (AbsenceMeter, Int64) {
         let start: Int64 = 1_000_000_000_000
-        return (AbsenceMeter(monotonic: start, boottime: start), start)
+        return (AbsenceMeter(monotonic: start, suspended: 0), start)
     }
 
     @Test func `a turn that comes before it is expected is no absence`() {
         var (meter, start) = meter()
         let (absence, suspended) = meter.turnBegins(
             expected: start + 100 * millisecond, monotonic: start + 40 * millisecond,
-            boottime: start + 40 * millisecond)
+            suspended: 0)
         #expect(absence == 0 && suspended == 0)
     }
 
@@ -24,14 +24,14 @@ import Testing
         var (meter, start) = meter()
         let (absence, suspended) = meter.turnBegins(
             expected: start + 100 * millisecond, monotonic: start + 350 * millisecond,
-            boottime: start + 350 * millisecond)
+            suspended: 0)
         #expect(absence == 250 * millisecond && suspended == 0)
     }
 
     @Test func `work that was left for this turn is not`() {
         var (meter, start) = meter()
         let (absence, _) = meter.turnBegins(
-            expected: start - 400 * millisecond, monotonic: start + millisecond, boottime: start + millisecond)
+            expected: start - 400 * millisecond, monotonic: start + millisecond, suspended: 0)
         #expect(absence == millisecond)
     }
 
@@ -40,11 +40,11 @@ import Testing
         let hour: Int64 = 3_600_000_000_000
         var seen = meter.turnBegins(
             expected: start + 100 * millisecond, monotonic: start + 100 * millisecond,
-            boottime: start + 100 * millisecond + hour)
+            suspended: hour)
         #expect(seen.absence == hour && seen.suspended == hour)
         seen = meter.turnBegins(
             expected: start + 200 * millisecond, monotonic: start + 200 * millisecond,
-            boottime: start + 200 * millisecond + hour)
+            suspended: hour)
         #expect(seen.absence == 0 && seen.suspended == 0)
     }
 }

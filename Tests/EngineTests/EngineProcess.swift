@@ -36,7 +36,7 @@ final class EngineProcess {
         socket = pair.takeFirst()
         let other = pair.takeSecond()
         child = try ChildProcess(
-            ProcessRequest(arguments: prefix + [Self.path], environment: [], passing: other.number))
+            ProcessRequest(arguments: prefix + [Self.path], environment: [], passing: other.number, isOrdinary: false))
         tell(.hello(version: messagesVersion))
     }
 
@@ -108,6 +108,9 @@ final class EngineProcess {
         _ = waitForExit()
         listen()
     }
+
+    /// Sends a signal.
+    func signal(_ number: Int32) { child.kill(number) }
 
     /// Closes the supervisor's end, as its death does; the engine must end by itself.
     func abandon() { socket = nil }

@@ -40,7 +40,7 @@ struct ResigningEngineTests {
     /// How long both held the address, as the engine tells it.
     private func overlap(_ family: AddressFamily, announcing: Bool, on hosts: borrowing TwoHosts) throws -> Duration {
         let engine = try master(configuration(family))
-        engine.tell(.handOver(RouterID(1)))
+        engine.tell(.handOver(RouterID(1), patience: .zero))
         guard engine.reaches(.resigning) else { throw LabError("it does not resign: \(engine.reports)") }
         try succeed(configuration(family), announcing: announcing, on: hosts)
         var overlap: Duration?

@@ -92,6 +92,40 @@ struct NetlinkMonitorTests {
         }
     }
 
+    @Test(
+        "A renewed lifetime of ours is not heard of, what else happens to the address is",
+        arguments: ["10.9.0.100/32", "2001:db8::100/128"])
+    func renewals(text: String) async throws {
+        try await withTwoHosts { _ in
+            let monitor = try NetlinkMonitor()
+            let index = unsafe if_nametoindex("va")
+            let requests = try NetlinkRequests()
+            let wanted = try #require(InterfaceAddress(text))
+            func isOf(_ event: KernelEvent) -> Bool {
+                if case .address(let state) = event { state.address == wanted } else { false }
+            }
+            var all: [KernelEvent] = []
+            try requests.add(wanted, index: index, lifetime: 30)
+            let added = try event(from: monitor, into: &all, isOf)
+            #expect(added != nil)
+            // The kernel's stamps are hundredths of a second.
+            for _ in 0..<10 {
+                usleep(20_000)
+                try requests.renew(wanted, index: index, lifetime: 30)
+            }
+            all = []
+            // Somebody else's change, which takes the tag away.
+            try sh("ip address change \(text) dev va valid_lft 40 preferred_lft 40")
+            let changed = try event(from: monitor, into: &all, isOf)
+            #expect(changed != nil)
+            let heard = all.count(where: isOf)
+            #expect(heard == 1)
+            try sh("ip address del \(text) dev va")
+            let removed = try event(from: monitor, into: &all) { if case .addressRemoved = $0 { true } else { false } }
+            #expect(removed != nil)
+        }
+    }
+
     @Test("A port that leaves a bridge is not taken for a removed interface")
     func bridgePort() async throws {
         try await withTwoHosts { _ in

@@ -68,6 +68,32 @@ struct NetlinkRequestTests {
     }
 
     @Test(
+        "A lifetime is one of the kernel's, given by a claim, changed by a renewal and by a second claim",
+        arguments: ["10.9.0.100/32", "10.9.0.100/24", "2001:db8::100/128"])
+    func lifetimes(text: String) async throws {
+        try await withTwoHosts { _ in
+            let wanted = try address(text)
+            let index = try index(of: "va")
+            let requests = try NetlinkRequests()
+            func shown() throws -> String { try sh("ip address show dev va to \(wanted.address)") }
+            try requests.add(wanted, index: index, lifetime: 60)
+            // Both lifetimes: one that is deprecated before it goes would change source addresses.
+            #expect(try shown().contains("valid_lft 60sec preferred_lft 60sec"))
+            let state = try #require(try requests.addresses().entry(for: wanted))
+            try requests.renew(wanted, index: index, lifetime: 90)
+            #expect(try shown().contains("valid_lft 90sec preferred_lft 90sec"))
+            #expect(try requests.addresses().entry(for: wanted) == state, "nothing else about it changes")
+            try requests.add(wanted, index: index, lifetime: 70)
+            #expect(try shown().contains("valid_lft 70sec preferred_lft 70sec"))
+            try requests.add(wanted, index: index)
+            #expect(try shown().contains("valid_lft forever preferred_lft forever"))
+            try requests.renew(wanted, index: index, lifetime: 1)
+            let gone = try eventually { try requests.addresses().entry(for: wanted) == nil }
+            #expect(gone)
+        }
+    }
+
+    @Test(
         "An address of somebody else is refused, named, and survives our release",
         arguments: [
             "10.9.0.100/24", "2001:db8::100/128",

@@ -58,6 +58,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         snapshot.lastAdvertHeard = .max
         snapshot.lastAdvertSent = 77
         snapshot.held = [vip4, vip6]
+        snapshot.leaseExpires = 12
         snapshot.lastTransition = Transition(
             from: .backup, to: .master, cause: .recovered, at: Instant(nanoseconds: 9), effectivePriority: 3)
         for (index, counter) in Counter.allCases.enumerated() {
@@ -83,10 +84,17 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         peers: [UnicastPeer(peer, minimumHopLimit: 1)], addresses: [vip6, vip4], checksum: .pseudoHeader,
         password: [1, 2, 3],
         strictFirstAddress: true, announcements: AnnouncementPlan(rounds: [.zero, .seconds(1)], refresh: .seconds(30)),
+        lease: .seconds(0xABCD),
         checks: [
             CheckReference(check: CheckID(1), effect: .fault), CheckReference(check: CheckID(2), effect: .weight(-253)),
             CheckReference(check: CheckID(3), effect: .lastResort),
         ], gatesClaim: true, gatesRelease: false)
+
+    static func leased(_ lease: LeasePolicy) -> VirtualRouterConfiguration {
+        var configuration = configuration
+        configuration.lease = lease
+        return configuration
+    }
 
     static let commands: [Command] =
         [
@@ -97,6 +105,8 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
                 CheckDefinition(
                     check: CheckID(1), timeToLive: .seconds(4), verdict: .known(.failing(.stale), age: .seconds(1)))),
             .removeCheck(CheckID(8)), .configure(RouterID(1), configuration, disabled: true), .remove(RouterID(2)),
+            .configure(RouterID(1), leased(.automatic), disabled: false),
+            .configure(RouterID(1), leased(.off), disabled: false),
             .commit, .verdict(CheckID(1), .passing), .gate(RouterID(1), sequence: 9, failure: nil),
             .disable(RouterID(1), true), .disable(RouterID(1), false), .stop,
         ] + failures.map { .gate(RouterID(1), sequence: .max, failure: $0) }
@@ -110,6 +120,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             .gateWanted(RouterID(1), .claim, sequence: 3, cause: .owner),
             .gateWanted(RouterID(1), .release, sequence: 3, cause: .stopped),
             .gateCancelled(RouterID(1), sequence: 4), .lost(7), .stopped, .notice(.resynchronised),
+            .notice(.memoryNotLocked(1, isPartly: true)),
             .notice(.dropped(nil, interface: 2, reason: .ttl, source: peer, count: 5)),
             .notice(.dropped(RouterID(1), interface: 2, reason: .addressList, source: nil, count: 5)),
             .notice(.kernel(nil, call: "RTM_NEWADDR", subject: "vip", code: 13, explanation: "ipv6: disabled ✓")),

@@ -21,7 +21,7 @@ struct DocumentTests {
         for key in [
             "since", "unknown-since", "local-address", "master", "last-transition", "last-advert-heard-ms-ago",
             "gate-release-timeout-ms", "up-datetime", "advertise-interval-sec", "virtual-mac", "last-adv-source",
-            "discontinuity-datetime",
+            "discontinuity-datetime", "lease", "lease-expires",
         ] {
             #expect(text.contains(#""\#(key)":null"#))
         }

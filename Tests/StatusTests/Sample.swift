@@ -32,6 +32,8 @@ func sampleRouter() -> RouterStatus {
         AddressStatus(address: "192.0.2.111/32", present: false),
     ]
     router.addressCount = 2
+    router.lease = 2
+    router.leaseExpires = time("2026-11-21T05:03:05.100Z")
     router.virtualIPv4Address = ["192.0.2.10", "192.0.2.111"]
     router.lastEvent = ProtocolEvent.masterTimeout.rawValue
     router.newMasterReason = NewMasterReason.noResponse.rawValue
@@ -61,7 +63,9 @@ func sampleDocument() -> StatusDocument {
     StatusDocument(
         version: "0.1.0", hostname: "a", pid: 123, started: time("2026-11-20T03:00:00.000Z"),
         engine: EngineStatus(
-            state: .running, pid: 124, since: time("2026-11-20T03:00:00.010Z"), restarts: 0, netlinkResyncs: 1),
+            state: .running, pid: 124, since: time("2026-11-20T03:00:00.010Z"), restarts: 0, netlinkResyncs: 1,
+            scheduling: SchedulingStatus(
+                policy: "fifo", priority: 50, cpus: [0, 1], lockedKiB: 9_000, oomScoreAdjust: -900)),
         asOf: time("2026-11-21T05:03:03.500Z"),
         statistics: GlobalStatistics(sampleCounters(), since: time("2026-11-20T03:00:00.000Z")),
         virtualRouters: [sampleRouter()],
@@ -93,6 +97,7 @@ let sampleRouterJSON =
     + #""last-protocol-error":"checksum-error","#
     + #""last-transition":{"at":"2026-11-21T03:00:00.250Z","cause":"master-silent","from":"backup","#
     + #""text":"no advert from 192.0.2.3 for 361 ms (timer 0.1 ms late)","to":"master"},"#
+    + #""lease":2,"lease-expires":"2026-11-21T05:03:05.100Z","#
     + #""local-address":"192.0.2.2","master":{"address":"192.0.2.2","priority":90,"self":true},"#
     + #""master-down-interval":36,"master-down-interval-ms":360.937,"name":"database","#
     + #""new-master-reason":"no-response","#
@@ -106,7 +111,9 @@ let sampleRouterJSON =
 
 let sampleJSON =
     #"{"as-of":"2026-11-21T05:03:03.500Z","#
-    + #""engine":{"netlink-resyncs":1,"pid":124,"restarts":0,"since":"2026-11-20T03:00:00.010Z","state":"running"},"#
+    + #""engine":{"netlink-resyncs":1,"pid":124,"restarts":0,"#
+    + #""scheduling":{"cpus":[0,1],"locked-kib":9000,"oom-score-adjust":-900,"policy":"fifo","priority":50},"#
+    + #""since":"2026-11-20T03:00:00.010Z","state":"running"},"#
     + #""hostname":"a","interfaces":[{"name":"eth0","statistics":{"address-list-errors":8,"#
     + #""authentication-data-errors":12,"authentication-type-errors":11,"checksum-errors":6,"destination-errors":0,"#
     + #""interval-errors":9,"invalid-type-pkts-rcvd":5,"ip-ttl-errors":2,"not-link-local-errors":10,"#

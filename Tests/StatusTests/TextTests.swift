@@ -16,6 +16,7 @@ struct TextTests {
                   priority   90 instead of 150 (weight -60: check role, exit status 1)
                   addresses  192.0.2.10/24   present
                              192.0.2.111/32  ABSENT
+                  lease      2.0 s, ends 05:03:05.100 UTC unless renewed
                   last move  backup -> master at 03:00:00.250 UTC, 2 h 3 min ago
                              master-silent: no advert from 192.0.2.3 for 361 ms (timer 0.1 ms late)
                   adverts    10 received, 20 sent, last heard 2 h 3 min ago

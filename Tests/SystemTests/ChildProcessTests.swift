@@ -31,6 +31,23 @@ private func run(
     return (.killed(9), "")
 }
 
+/// A child of a thread that is real-time, where that is permitted.
+private func showOrdinaryChild() throws {
+    var parameters = sched_param(sched_priority: 3)
+    let isRealTime = unsafe sched_setscheduler(0, SCHED_FIFO, &parameters) == 0
+    let child = try run(["/bin/sh", "-c", "cut -d' ' -f41 /proc/self/stat; ulimit -r; ulimit -l"]).output
+    let words = child.split(separator: "\n")
+    #expect(words.prefix(2) == ["0", "0"])
+    #expect(words.count == 3 && Int(words[2]) ?? .max <= 8_192, "\(child)")
+    guard isRealTime else { return }
+    var engine = try ChildProcess(
+        ProcessRequest(arguments: ["/bin/sleep", "5"], environment: [], isOrdinary: false))
+    let state = try ProcessScheduling.state(of: engine.process)
+    #expect(state.policy == SCHED_FIFO && state.priority == 3, "only who asks for it keeps it")
+    engine.kill(SIGKILL)
+    while engine.reap() == nil { usleep(1_000) }
+}
+
 @Suite struct ChildProcessTests {
     @Test func `the exit status is told`() throws {
         #expect(try run(["/bin/sh", "-c", "exit 0"]).ending == .exited(0))
@@ -63,6 +80,19 @@ private func run(
         unsafe chmod(script, 0o755)
         defer { unsafe unlink(script) }
         #expect(try run([script]).ending == .notStarted(ELIBACC))
+    }
+
+    @Test func `a child inherits nothing real-time, however its parent runs`() async throws {
+        // On a thread of its own, whose policy is nobody else's.
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            do {
+                try BackgroundThread.start {
+                    continuation.resume(with: Result { try showOrdinaryChild() })
+                }
+            } catch {
+                continuation.resume(throwing: error)
+            }
+        }
     }
 
     @Test func `a child may be easier to kill for memory than its parent, never harder`() throws {

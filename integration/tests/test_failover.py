@@ -160,7 +160,7 @@ def adopting():
 
 
 def test_a_killed_supervisor_takes_its_engine_along_in_order(lab, family):
-    """A client sees one short gap and one change of holder, as with a stop, and never two answers."""
+    """A client sees one change of holder, as with a stop, and no gap that is worth the name."""
     a, b = start_pair(lab, family, advertisement_interval="1s")
     follows(lab, family.vip(), "a")
     capture = Capture(lab["client"])
@@ -184,8 +184,8 @@ def test_a_killed_supervisor_takes_its_engine_along_in_order(lab, family):
     assert one_holder(lab, family.vip()) == "b"
     seen += [json.loads(line) for line in probe.communicate(timeout=20)[0].splitlines()]
     assert [(item["from"], item["to"]) for item in seen if item["type"] == "change"] == [(lab["a"].mac, lab["b"].mac)], seen
-    assert not [item for item in seen if item["type"] == "double"], seen
-    assert max(item["length-ms"] for item in seen if item["type"] == "gap") < 2500, "about the skew time (609 ms), not 3.6 s"
+    gaps = [item["length-ms"] for item in seen if item["type"] == "gap"]
+    assert max(gaps, default=0) < 400, f"it kept the address until b had it, so not even the skew time (609 ms): {gaps}"
 
 
 def test_left_over_addresses_are_removed_at_start_and_others_left_alone(lab, family):

@@ -146,8 +146,8 @@ def test_events_are_a_stream_of_lines(lab):
     b.wait_state("master")
     lab.heal()
     b.wait_state("backup")
-    wait_until(lambda: events.states() == ["master", "backup"], 5, lambda: events.items)
-    assert [item["cause"] for item in events.transitions()] == ["master-silent", "higher-priority"]
+    wait_until(lambda: events.states() == ["master", "resigning", "backup"], 5, lambda: events.items)
+    assert [item["cause"] for item in events.transitions()] == ["master-silent", "higher-priority", "higher-priority"]
     wait_until(lambda: any(item.get("type") == "alive" for item in events.items), 8, "a line every 5 s")
 
 

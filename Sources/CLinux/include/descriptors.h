@@ -20,7 +20,11 @@ int vipd_poller_watch(int poller, int descriptor, uint64_t token);
 int vipd_poller_unwatch(int poller, int descriptor);
 int vipd_poller_wait(int poller, uint64_t *tokens, int capacity, int milliseconds);
 
-// timerfd(2) on CLOCK_MONOTONIC, absolute; a negative time disarms, a time in the past fires at once.
+// CLOCK_BOOTTIME minus CLOCK_MONOTONIC, nanoseconds.
+int64_t vipd_suspended(void);
+
+// timerfd(2) for moments of CLOCK_MONOTONIC that fires at once after a suspension; a negative time disarms, a time in the past
+// fires at once.
 int vipd_timer(void);
 int vipd_timer_set(int timer, int64_t nanoseconds);
 

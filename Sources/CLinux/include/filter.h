@@ -1,5 +1,6 @@
-// A classic BPF program for advert sockets, which keeps most of a flood out of user space. Built here because BPF_STMT and
-// BPF_JUMP are macros that Swift cannot read. What it looks for is described where it is used, in Kernel's FloodFilter.
+// Classic BPF programs: one for advert sockets, which keeps most of a flood out of user space, and one for the netlink monitor, which
+// keeps out what we caused ourselves. Built here because BPF_STMT and BPF_JUMP are macros that Swift cannot read. What the first
+// looks for is described where it is used, in Kernel's FloodFilter.
 #ifndef VIPD_CLINUX_FILTER_H
 #define VIPD_CLINUX_FILTER_H
 
@@ -16,6 +17,11 @@ struct vipd_expected {
 // SO_ATTACH_FILTER: expected packets pass, and of the others one in `one_in` (a power of two), chosen at random. 0, or -1 with
 // errno. It takes the place of an earlier one.
 int vipd_attach_filter(int descriptor, bool ipv6, const struct vipd_expected *expected, uint32_t one_in);
+
+// SO_ATTACH_FILTER on a netlink socket that hears of addresses: renewed lifetimes of addresses with the tag `tag` (IFA_PROTO) are left
+// out. They are RTM_NEWADDR of an address that was made before it was last changed and has neither failed nor lost its use.
+// Everything else passes. 0, or -1 with errno.
+int vipd_ignore_renewals(int descriptor, uint8_t tag);
 
 // SO_DETACH_FILTER; without effect where there is none.
 void vipd_detach_filter(int descriptor);

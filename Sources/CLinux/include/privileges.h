@@ -12,8 +12,8 @@ int vipd_confine(void);
 int vipd_freeze_files(void);
 
 // Locks the memory that is mapped now, and that of the future where RLIMIT_MEMLOCK is or can be made unlimited (mlockall(2),
-// MCL_ONFAULT: what is never touched costs nothing), so that the engine does not wait for a disk to be paged in. 0, or -1 with
-// errno and nothing locked: EPERM or ENOMEM without CAP_IPC_LOCK.
+// MCL_ONFAULT: what is never touched costs nothing), so that the engine does not wait for a disk to be paged in. 0; 1
+// where only what is mapped now was locked; or -1 with errno and nothing locked: EPERM or ENOMEM without CAP_IPC_LOCK.
 int vipd_lock_memory(void);
 
 #endif

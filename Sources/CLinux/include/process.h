@@ -22,6 +22,9 @@ struct vipd_spawn {
     // that cannot be done it stays what the caller's is.
     int raise_oom;
     int oom_score_adj;
+    // With `ordinary`, the child has nothing real-time of its caller: SCHED_OTHER, no right to more (RLIMIT_RTPRIO 0), and no more
+    // memory to lock than the kernel gives everybody.
+    int ordinary;
     // Becomes descriptor 3; negative for none.
     int passed;
     // Becomes standard output and error; negative keeps those of the caller.

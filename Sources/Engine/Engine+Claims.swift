@@ -1,0 +1,130 @@
+// Putting addresses on, a slice at a time: hundreds of addresses take tens of milliseconds, and adverts of other routers are due
+// meanwhile. The election hears `claimed` when the last is on. What is taken off, or claimed anew, meanwhile changes the claim that is
+// under way, so that it never puts on what nobody wants any more.
+
+import Election
+import Glibc
+import Kernel
+import System
+import Wire
+
+/// A claim that is under way.
+struct Claim {
+    /// So many addresses are put on in one go: about a slice, or two in IPv6.
+    static let small = 8
+
+    let router: RouterID
+    let index: UInt32
+    /// Those before `position` are on; each address once.
+    private(set) var addresses: [InterfaceAddress] = []
+    private(set) var position = 0
+    /// What of them was given a lease, and the boot time before that.
+    var leased: [(address: InterfaceAddress, since: Int64)] = []
+
+    init(_ addresses: [InterfaceAddress], of router: RouterID, index: UInt32) {
+        self.router = router
+        self.index = index
+        add(addresses)
+    }
+
+    /// The next address that is to be put on; nil when all are.
+    var next: InterfaceAddress? { position < addresses.count ? addresses[position] : nil }
+
+    mutating func advance() { position += 1 }
+
+    func awaits(_ address: InterfaceAddress) -> Bool { addresses[position...].contains(address) }
+
+    /// These are wanted, too; one that was on already has been lost.
+    mutating func add(_ more: [InterfaceAddress]) {
+        drop(more.filter { !awaits($0) })
+        addresses += more.filter { !awaits($0) }
+    }
+
+    /// These are not wanted any more.
+    mutating func drop(_ unwanted: [InterfaceAddress]) {
+        guard !unwanted.isEmpty else { return }
+        position = addresses[..<position].count { !unwanted.contains($0) }
+        addresses.removeAll { unwanted.contains($0) }
+        leased.removeAll { unwanted.contains($0.address) }
+    }
+}
+
+extension Engine {
+    func claim(_ addresses: [InterfaceAddress], for id: RouterID) {
+        guard let record = records[id], let link = table.link(named: record.configuration.interface) else {
+            if let first = addresses.first { claimFailed(first, ENODEV, for: id) }
+            return
+        }
+        if let old = record.claimedOn, old != link.index { remove(record.configuration.addresses, index: old, for: id) }
+        records[id]?.claimedOn = link.index
+        if let place = claims.firstIndex(where: { $0.router == id }) {
+            if claims[place].index == link.index {
+                claims[place].add(addresses)
+                return
+            }
+            claims.remove(at: place)
+        }
+        var claim = Claim(addresses, of: id, index: link.index)
+        // Behind a large one nobody has to wait who needs a few addresses only.
+        let isSmall = addresses.count <= Claim.small
+        let mayBegin = claims.isEmpty || isSmall
+        let isDone = mayBegin && advance(&claim, until: isSmall ? .max : Clock.monotonic() + Self.slice)
+        if !isDone { claims.append(claim) }
+    }
+
+    /// A slice of the claims that are under way, the oldest first; after the timers of each turn.
+    func continueClaims() {
+        guard !claims.isEmpty else { return }
+        let end = Clock.monotonic() + Self.slice
+        while !claims.isEmpty {
+            var claim = claims.removeFirst()
+            guard advance(&claim, until: end) else {
+                claims.insert(claim, at: 0)
+                break
+            }
+        }
+        perform()
+    }
+
+    /// Goes on with a claim until this time (CLOCK_MONOTONIC, nanoseconds); false when only the time ran out.
+    private func advance(_ claim: inout Claim, until end: Int64) -> Bool {
+        let id = claim.router
+        guard let record = records[id] else { return true }
+        let lease = lease(for: record.configuration)
+        while let address = claim.next {
+            let since = Clock.boottime()
+            do throws(KernelError) {
+                try requests.add(address, index: claim.index, lifetime: lease)
+                if lease != nil { claim.leased.append((address, since)) }
+            } catch {
+                // The owner's addresses are its own and were there before us (RFC 9568 §1.7).
+                guard error.code == EEXIST, record.configuration.isOwner else {
+                    node.count(.addressAddErrors, for: id)
+                    tell(error, for: id)
+                    claimFailed(address, error.code, for: id)
+                    return true
+                }
+            }
+            claim.advance()
+            if claim.next != nil, Clock.monotonic() >= end { return false }
+        }
+        leases.hold(claim.leased, index: claim.index, of: id, record.mark, record.configuration)
+        node.claimed(id, failure: nil, at: now, appendingTo: &actions)
+        return true
+    }
+
+    private func claimFailed(_ address: InterfaceAddress, _ code: Int32, for id: RouterID) {
+        let failure = ClaimFailure(address: address, code: code)
+        node.claimed(id, failure: failure, at: now, appendingTo: &actions)
+    }
+
+    /// Takes these out of the claim that is under way, and returns those that are to be taken off: not what was never put on.
+    func dropFromClaim(_ addresses: [InterfaceAddress], index: UInt32, of id: RouterID) -> [InterfaceAddress] {
+        guard let place = claims.firstIndex(where: { $0.router == id && $0.index == index }) else { return addresses }
+        let claim = claims[place]
+        claims[place].drop(addresses)
+        // Of the rest the election hears that it is claimed, and of nothing that nothing is.
+        if claims[place].addresses.isEmpty { claims.remove(at: place) }
+        return addresses.filter { !claim.awaits($0) || table.isPresent($0, on: index) }
+    }
+}

@@ -1,0 +1,41 @@
+// Where the loop and the leases meet: which addresses get one, what an advert proves, and what a reload changes.
+
+import Election
+import Kernel
+import Messages
+import System
+import Wire
+
+extension Engine {
+    /// The lifetime that a claim gives; nil for ever. On a kernel that cannot mark addresses nobody can tell the owner's own from ours.
+    func lease(for configuration: VirtualRouterConfiguration) -> UInt32? {
+        let isUnknown = configuration.isOwner && requests.cannotMark(configuration.family)
+        return isUnknown ? nil : configuration.leaseSeconds
+    }
+
+    /// An advert of this router has just left: that is the proof that it is master and on time.
+    func noteAdvert(of id: RouterID) {
+        guard let place = records.index(forKey: id) else { return }
+        let boottime = Clock.boottime()
+        records.values[place].lastAdvertSent = boottime
+        records.values[place].mark.advertised(at: boottime)
+    }
+
+    /// The configuration may have another lease, or another interval by which adverts are judged: for what is held already, too.
+    func changeLease(of id: RouterID) {
+        guard let router = node.router(id), let record = records[id], let index = record.claimedOn else { return }
+        let isMarkable = !requests.cannotMark(record.configuration.family)
+        let held = table.states(of: router.wantedAddresses, on: index).filter { state in
+            isMarkable ? state.isOurs : !record.configuration.isOwner
+        }
+        leases.change(held.map(\.address), index: index, of: id, record.mark, record.configuration)
+    }
+
+    /// Once a second: what the kernel refused to renew.
+    func tellLeaseFailures() {
+        for (router, error) in leases.takeFailures() {
+            node.count(.addressAddErrors, for: router)
+            tell(error, for: router)
+        }
+    }
+}

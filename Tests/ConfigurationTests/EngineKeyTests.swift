@@ -1,0 +1,57 @@
+// The mapping `engine` and the key `lease`: values, defaults, and exact errors.
+
+import Configuration
+import Election
+import Testing
+
+private func engine(_ lines: String...) -> String {
+    "engine:\n" + lines.map { "  \($0)\n" }.joined() + router()
+}
+
+struct EngineKeyTests {
+    @Test func everyKeyHasItsDefault() throws {
+        let written = try parseConfiguration(router(), file: "f").engine
+        #expect(written == EngineConfiguration(priority: 50, cpus: [], oomScoreAdjust: -900))
+    }
+
+    @Test func everyKeyIsRead() throws {
+        let text = engine("priority: 7", "cpus: [3, 1]", "oom-score-adjust: -1000")
+        #expect(
+            try parseConfiguration(text, file: "f").engine
+                == EngineConfiguration(priority: 7, cpus: [1, 3], oomScoreAdjust: -1000))
+        #expect(try parseConfiguration(engine("priority: no"), file: "f").engine.priority == nil)
+    }
+
+    @Test(arguments: [
+        (
+            "priority: 0",
+            "f:2:13: priority must be a whole number from 1 to 99, not '0'; 'no' runs it like any other process"
+        ),
+        (
+            "priority: 100",
+            "f:2:13: priority must be a whole number from 1 to 99, not '100'; 'no' runs it like any other process"
+        ),
+        ("cpus: []", "f:2:9: cpus must be a list of numbers of processors, not an empty list"),
+        ("cpus: [1, 1]", "f:2:13: processor 1 is already in the list"),
+        ("cpus: [1024]", "f:2:10: a processor must be a whole number from 0 to 1023, not '1024'"),
+        ("oom-score-adjust: 1001", "f:2:21: oom-score-adjust must be a whole number from -1000 to 1000, not '1001'"),
+        (
+            "nice: 3", "f:2:3: unknown key 'nice'; allowed in engine: priority, cpus, oom-score-adjust"
+        ),
+    ])
+    func aWrongValueIsRefused(_ line: String, _ error: String) { #expect(errors(engine(line)) == [error]) }
+
+    @Test(arguments: [
+        ("10ms", "auto", 2), ("100ms", "auto", 2), ("660ms", "auto", 2), ("1s", "auto", 3), ("1.33s", "auto", 3),
+        ("40.95s", "auto", 122), ("100ms", "5s", 5), ("1s", "1h", 3600),
+    ])
+    func aLeaseIsWholeSeconds(_ interval: String, _ lease: String, _ seconds: UInt32) throws {
+        let text = router("advertisement-interval: \(interval)", "lease: \(lease)")
+        #expect(try onlyRouter(text).election.leaseSeconds == seconds)
+    }
+
+    @Test func aLeaseIsAutomaticUnlessItIsOff() throws {
+        #expect(try onlyRouter(router()).election.lease == .automatic)
+        #expect(try onlyRouter(router("lease: off")).election.leaseSeconds == nil)
+    }
+}
