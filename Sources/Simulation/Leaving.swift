@@ -61,7 +61,7 @@ extension Seat {
     /// How long the kernel keeps an address that nobody renews: max(2 s, ⌊3 × interval⌋).
     var lease: Int64 {
         let second: Int64 = 1_000_000_000
-        let interval = (configuration ?? taken)?.advertisementInterval.nanoseconds ?? 0
+        let interval = (configuration ?? taken ?? wanted)?.advertisementInterval.nanoseconds ?? 0
         return max(2 * second, 3 * interval / second * second)
     }
 

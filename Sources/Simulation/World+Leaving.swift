@@ -285,7 +285,8 @@ extension World {
         if case .late = transition.cause, !seat.isLate {
             fail(.leavesWhenLate, router, host) { "it was not away" }
         }
-        if case .fault(.cannotSend) = transition.cause, !seat.mustFallSilent {
+        // Enabled again while its pause lasts it is in the same fault as before.
+        if case .fault(.cannotSend) = transition.cause, transition.from != .disabled, !seat.mustFallSilent {
             fail(.leavesWhenMute, router, host) { "it leaves, and adverts were sent lately" }
         }
     }
