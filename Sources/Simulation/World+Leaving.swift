@@ -100,10 +100,15 @@ extension World {
         // Whom it yields to has sent its advert before, and may be gone since; and one that was still under way when it began
         // to resign may be from before another change.
         let since = leaving.isYield ? leaving.began - plan.delay.upperBound : leaving.began
-        guard leaving.successor >= 0, leaving.isYield || leaving.followedSince >= leaving.began,
+        // A master of priority 1 that yields says its regular advert once more: nobody can tell.
+        guard leaving.successor >= 0, leaving.doubtful != leaving.successor,
+            leaving.isYield || leaving.followedSince >= leaving.began,
             isUndisturbed(since: since, router),
             let address = seats[plan.seat(host, router)].configuration?.addresses[0]
         else { return }
+        // The winner may resign at that moment, and its two adverts cross on the way.
+        let winner = seats[plan.seat(leaving.successor, router)]
+        if leaving.isYield, winner.state != .master, winner.since + plan.delay.upperBound >= leaving.began { return }
         let hasHeir = (0..<plan.hosts).contains {
             $0 != host && seats[plan.seat($0, router)].held.contains(address)
         }

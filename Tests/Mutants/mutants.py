@@ -207,8 +207,6 @@ MUTANTS = [
      "if heardAt < end { backup.masterDown = backup.masterDown - (end - heardAt) }", "_ = end"),
     ("believe both of an advert's two versions", MASTER,
      "return version3Heard.contains { $0.source == source && heardAt - $0.at < masterDownInterval }", "return false"),
-    ("obey every interval", BACKUP,
-     "masterInterval = min(advert.interval, configuration.longestInterval)", "masterInterval = advert.interval"),
     ("forget a removed router before it has left", "Node.swift",
      "$0.isRemoved && $0.router.stateName == .initialize }", "$0.isRemoved }"),
 ]
