@@ -54,8 +54,11 @@ package struct Node: Hashable, Sendable {
     /// Routers that heard a valid advert since `takeHeard`.
     var heard: [RouterID] = []
     private var scratch: [Action] = []
+    /// The place of the first router among those whose adverts are spread over the interval.
+    private let firstPlace: Int
 
-    package init() {}
+    /// `firstPlace` is 0 but in a simulation, whose few routers would all be in the first group.
+    package init(firstPlace: Int = 0) { self.firstPlace = firstPlace }
 
     // MARK: - Configuration
 
@@ -78,7 +81,7 @@ package struct Node: Hashable, Sendable {
             return
         }
         var router = VirtualRouter(configuration)
-        router.turn = Turn(slots.count)
+        router.turn = Turn(firstPlace + slots.count)
         if let snapshot { router.restore(snapshot) }
         slots.append(Slot(id: id, router: router, isDisabled: disabled, rules: router.receptionRules))
         let index = slots.count - 1

@@ -70,6 +70,8 @@ extension VirtualRouter {
             counters[.lowerPriorityDiscarded] += 1
             backup.takeover = .lower(source, priority: advert.priority)
             state = .backup(backup)
+            // It did take over, whoever may preempt it afterwards.
+            endHandover(to: source, at: heardAt, &actions)
         }
     }
 

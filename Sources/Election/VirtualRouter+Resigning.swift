@@ -16,6 +16,8 @@ extension VirtualRouter {
         static let margin = Duration.milliseconds(250)
 
         var cause: Cause
+        /// When it began.
+        let began: Instant
         /// Configured addresses that have not been released yet.
         var held: [InterfaceAddress]
         /// When the next advert of priority 0 goes out, and how many are left.
@@ -23,15 +25,19 @@ extension VirtualRouter {
         var advertsLeft = 0
         /// When it ends though nobody took over, or, with a successor, though not all addresses were announced.
         var end: Instant
-        /// The master that was heard, and when.
+        /// The master that was heard, when first, and when last.
         var successor: IPAddress?
         var successorHeard: Instant?
+        var lastAdvert: Instant?
+        /// Who was heard once with priority 1: a master, or one that yields to us and says its last word.
+        var doubtful: IPAddress?
         /// Of `held`, those that another host has announced before its advert was heard.
         var announced: [IPAddress] = []
 
         /// A resignation begins; without a successor it lasts for `patience`.
         init(at now: Instant, patience: Duration, _ cause: Cause, _ addresses: [InterfaceAddress]) {
             self.cause = cause
+            began = now
             held = addresses
             nextAdvert = now + Self.spacing
             advertsLeft = Self.repetitions - 1
@@ -44,9 +50,11 @@ extension VirtualRouter {
             _ addresses: [InterfaceAddress]
         ) {
             self.cause = cause
+            began = now
             held = addresses
             successor = source
             successorHeard = heardAt
+            lastAdvert = heardAt
             end = max(now, heardAt + Self.overlap)
         }
 
@@ -87,8 +95,7 @@ extension VirtualRouter {
         case .deadline:
             if resigning.end <= now { finish(resigning, now, &actions) } else { repeatZero(resigning, now, &actions) }
         case .wokeUp(_, let suspended):
-            // The overlap is long over, and was not meant to last.
-            if suspended > .zero || resigning.end + Resigning.margin <= now { abandon(resigning, now, &actions) }
+            if sleptThrough(resigning, suspended, now) { abandon(resigning, now, &actions) }
         case .handOver:
             actions.append(.handover(.notMaster))
         case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster, .gate, .sendFailed, .sent:
@@ -121,10 +128,19 @@ extension VirtualRouter {
             }
             return
         }
+        if advert.priority == 1, resigning.successor != source, resigning.doubtful != source {
+            // A master says so again. One that yielded a moment ago does not, and without it nobody would hold the addresses.
+            resigning.doubtful = source
+            if resigning.successor == nil {
+                resigning.end = max(resigning.end, now + configuration.resigningTime)
+            }
+            state = .resigning(resigning)
+            return
+        }
         learn(advert, from: source, at: heardAt)
+        resigning.lastAdvert = heardAt
         guard resigning.successor == nil else {
-            // The last word of one that yields (priority 1) is no claim.
-            if advert.priority > 1 { resigning.successor = source }
+            resigning.successor = source
             state = .resigning(resigning)
             return
         }
@@ -175,7 +191,7 @@ extension VirtualRouter {
             enter(target.state, because: target.cause, now, &actions)
             return
         }
-        let backup = Backup(masterDown: (lastHeard ?? now) + masterDownInterval)
+        let backup = Backup(masterDown: (resigning.lastAdvert ?? now) + masterDownInterval)
         enter(.backup(backup), because: resigning.cause, now, &actions)
     }
 
@@ -187,6 +203,14 @@ extension VirtualRouter {
         state = .master(Master(nextAdvert: next, lastAdvert: now, claiming: .nobodyTookOver))
         actions.append(.sendAdvert(priority: standing.effectivePriority))
         actions.append(.claim(configuration.addresses))
+    }
+
+    /// What waits in the queues is heard before the end is judged, so a pause that its peers have not noticed changes nothing; unless
+    /// the end is known to be over, because a successor was there already, or a suspension has lost what would be waiting.
+    private func sleptThrough(_ resigning: Resigning, _ suspended: Duration, _ now: Instant) -> Bool {
+        if resigning.successor != nil, suspended > .zero || resigning.end + Resigning.margin <= now { return true }
+        if suspended > .zero, resigning.end <= now + suspended { return true }
+        return now - resigning.began + suspended >= configuration.advertisementInterval * 3
     }
 
     /// It slept through the end: who took over meanwhile has not been heard yet. The addresses go without a word, and at least an

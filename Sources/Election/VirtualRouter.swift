@@ -83,7 +83,7 @@ package struct VirtualRouter: Hashable, Sendable {
 
     package internal(set) var configuration: VirtualRouterConfiguration {
         didSet {
-            advertised = configuration.addresses.map(\.address)
+            advertised = configuration.addresses.map { $0.address }
             addressDigest = AddressDigest(advertised)
         }
     }
@@ -128,7 +128,7 @@ package struct VirtualRouter: Hashable, Sendable {
 
     package init(_ configuration: VirtualRouterConfiguration) {
         self.configuration = configuration
-        advertised = configuration.addresses.map(\.address)
+        advertised = configuration.addresses.map { $0.address }
         addressDigest = AddressDigest(advertised)
         masterInterval = configuration.advertisementInterval
     }

@@ -159,7 +159,9 @@ extension Engine {
     // MARK: - Announcements
 
     private func announce(_ range: Range<Int>, for id: RouterID) {
-        guard let router = node.router(id), let link = table.link(named: router.configuration.interface),
+        // The advert before it may have been the last of three intervals that could not be sent.
+        guard let router = node.router(id), router.stateName == .master,
+            let link = table.link(named: router.configuration.interface),
             let hardware = link.hardwareAddress
         else { return }
         let isRouter = router.configuration.family == .ipv6 && Forwarding.isOn(interface: link.name)

@@ -16,6 +16,8 @@ struct Happening {
         case check
         /// A gate ends.
         case gate
+        /// The kernel takes away what nobody has renewed.
+        case lease
         /// All faults are over: what remains to wait for is known.
         case calm
         /// Everything must have come to rest.

@@ -10,13 +10,13 @@ struct PlannedFault: Hashable, Sendable {
         // The network.
         case loss, duplication, slowness, oneWayCut, partition
         // Hosts and their processes.
-        case pause, engineDeath, agentDeath, hostDeath, stop, supervisorDeath, carrierLoss
+        case pause, suspension, engineDeath, agentDeath, hostDeath, stop, supervisorDeath, carrierLoss, muteness
         // What the engine asks for and does not get.
         case claimRefused, gateFails, gateHangs, addressDeleted
         // Checks.
         case checkFails, checkHangs
         // Operator.
-        case priority, disable, interval, addresses, preempt
+        case priority, disable, interval, addresses, preempt, removal, handover
     }
 
     var kind: Kind
@@ -46,6 +46,10 @@ struct RouterPlan: Hashable, Sendable {
     var family: AddressFamily
     /// The longest interval that any host of it has at any time; bounds are made of it.
     var longestInterval: Int64 = 0
+    /// The longest start delay of any host of it.
+    var longestStartDelay: Int64 = 0
+    /// Adverts go from host to host instead of to the group.
+    var isUnicast = false
 }
 
 /// A whole world.
@@ -59,6 +63,10 @@ package struct Plan: Sendable {
     var checks: [CheckPlan] = []
     /// What is added to the world's time on each host's clock.
     var clocks: [Int64] = []
+    /// The place of each host's first router among those whose adverts are spread over the interval.
+    var places: [Int] = []
+    /// Addresses have a lifetime in the kernel.
+    var hasLeases = true
     /// Packets take this long while nothing is slow.
     var delay: ClosedRange<Int64> = 0...0
     /// A slow network takes up to this.

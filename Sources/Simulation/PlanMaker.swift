@@ -15,7 +15,11 @@ extension Plan {
         segments = random.pick([1, 1, 1, 2])
         interval =
             Self.milliseconds * random.pick([10, 50, 100, 100, 200, 300, 500, 1_000, 1_000, 1_000, 2_000, 3_000])
-        for _ in 0..<hosts { clocks.append(random.within(0...1_000_000_000_000)) }
+        for _ in 0..<hosts {
+            clocks.append(random.within(0...1_000_000_000_000))
+            places.append(random.pick([0, 0, 62, 64, 127, 190, 1_000]))
+        }
+        hasLeases = random.chance(900)
         let longest = random.pick([Self.milliseconds / 10, Self.milliseconds, interval / 20, interval / 4])
         delay = longest / 10...longest
         slowDelay = interval * Int64(1 + random.below(3))
@@ -45,7 +49,9 @@ extension Plan {
         }
         let mayBeOld = family == .ipv4 && interval >= 1_000 * Self.milliseconds
         let version: ProtocolVersion = mayBeOld && random.chance(400) ? .v2 : .v3
-        routers.append(RouterPlan(segment: segment, vrid: vrid, version: version, family: family))
+        var router = RouterPlan(segment: segment, vrid: vrid, version: version, family: family)
+        router.isUnicast = random.chance(200)
+        routers.append(router)
     }
 
     /// What all hosts of a router share is drawn from a stream of the router's own.
@@ -58,6 +64,8 @@ extension Plan {
         let equal = shared.chance(200)
         let rounds = shared.chance(800)
         let refresh: Duration? = shared.chance(100) ? .nanoseconds(interval * 20) : nil
+        let isMigrating = router.version == .v3 && router.family == .ipv4 && shared.chance(120)
+        let startDelay = shared.chance(150) ? interval * Int64(1 + shared.below(6)) : 0
         guard host < 2 || !random.chance(150) else { return nil }
 
         var configuration = VirtualRouterConfiguration(
@@ -72,6 +80,14 @@ extension Plan {
         if random.chance(200) { configuration.preemptDelay = .nanoseconds(interval * Int64(1 + random.below(8))) }
         if !rounds { configuration.announcements.rounds = [.zero, .nanoseconds(interval)] }
         configuration.announcements.refresh = refresh
+        if startDelay > 0, random.chance(700) { configuration.startDelay = .nanoseconds(startDelay) }
+        // Intervals of one router differ by six at most, so none of these silences a master that is heard.
+        configuration.intervalLimit = random.pick([10, 10, 10, 10, 3, 4, 4_095])
+        configuration.alsoVersion2 = isMigrating && random.chance(700)
+        configuration.checksum = random.pick([.automatic, .automatic, .automatic, .message, .pseudoHeader])
+        if router.isUnicast {
+            configuration.peers = (0..<hosts).map { UnicastPeer(source($0, router.segment, router.family)) }
+        }
         configuration.gatesClaim = random.chance(150)
         configuration.gatesRelease = random.chance(200)
         for index in checks.indices where random.chance(700) {
@@ -102,8 +118,11 @@ extension Plan {
         }
     }
 
+    /// A handover only does something on the one host that is master, so it comes more often.
+    private static let drawn = PlannedFault.Kind.allCases + [.handover, .handover, .handover, .suspension, .muteness]
+
     private mutating func addFault(_ random: inout Randomness) {
-        let kind = random.pick(PlannedFault.Kind.allCases)
+        let kind = random.pick(Self.drawn)
         let router = random.below(routers.count)
         var host = random.below(hosts)
         while seats[seat(host, router)] == nil { host = (host + 1) % hosts }
@@ -128,8 +147,12 @@ extension Plan {
         for router in routers.indices {
             for host in 0..<hosts {
                 guard let seat = seats[seat(host, router)] else { continue }
-                routers[router].longestInterval = max(
-                    routers[router].longestInterval, seat.advertisementInterval.nanoseconds)
+                // What version 2 says of the interval counts where version 3 is lost.
+                let told = seat.alsoVersion2 ? seat.version2Interval : seat.advertisementInterval
+                let interval = max(told, seat.advertisementInterval).nanoseconds
+                routers[router].longestInterval = max(routers[router].longestInterval, interval)
+                routers[router].longestStartDelay = max(
+                    routers[router].longestStartDelay, seat.startDelay.nanoseconds)
             }
             for fault in faults where fault.kind == .interval && fault.router == router {
                 routers[router].longestInterval = max(routers[router].longestInterval, interval * Int64(fault.value))

@@ -10,6 +10,15 @@ struct Seat {
     var configuration: VirtualRouterConfiguration?
     var wantsDisabled = false
     var isDisabled = false
+    var wantsHeld = false
+    var isHeld = false
+    /// A reload has taken the router away and has not brought it back: what will come back, by which fault, and whether the
+    /// engine knows.
+    var taken: VirtualRouterConfiguration?
+    var takenBy: Int?
+    var isRemoved = false
+    /// How often it came back: each time under another number.
+    var lives = 0
     var advertised: [IPAddress] = []
 
     // The kernel and the supervisor.
@@ -17,12 +26,22 @@ struct Seat {
     var refusesClaims = false
     var gatesFail = false
     var gatesHang = false
+    /// The engine's note that its last advert could not be sent.
+    var isMute = false
 
     // The election as it was last seen.
     var state = StateName.initialize
     var isAdvertising = false
     var priority: UInt8 = 0
     var lastAdvertSent: Int64 = -1
+    /// Sent or not.
+    var lastAdvertTried: Int64 = -1
+    /// The last that was no resignation.
+    var lastSpoken: Int64 = -1
+    /// Counts its adverts, sent or not.
+    var adverts = 0
+    /// Since when it is in this state.
+    var since: Int64 = 0
     /// When it first heard another master since it last announced; -1 for not.
     var conflict: Int64 = -1
     /// Claimed and not announced yet.
@@ -46,11 +65,44 @@ struct Seat {
     var releasedAt: Int64 = -1
     /// When it last sent its first advert as master.
     var masterSince: Int64 = -1
+    /// The part of the interval in which its timer sends adverts; `unknownPhase` or below before the first.
+    var phase = Self.unknownPhase
+    /// Since when adverts can be sent and heard; nil while they cannot.
+    var linkSince: Int64?
+    /// The end of a start delay that is being waited for.
+    var delayedUntil: Int64?
+    /// When the last advert was heard that it had to obey, and whose it was.
+    var lastObeyed: Int64 = -1
+    var lastMaster = -1
+    /// While both versions are believed: when each host was last heard in version 3.
+    var versionThree: [Int64] = []
+    /// On the way out with its addresses.
+    var leaving: Leaving?
+    /// It was away for three intervals or longer, and has just been told so.
+    var isLate = false
+    /// Since when no advert of this master leaves; -1 while they do.
+    var muteSince: Int64 = -1
+    /// When the first left again.
+    var spokeAgain: Int64 = -1
+    /// None has left for three intervals: this step must end it.
+    var mustFallSilent = false
+    var fellSilent: Int64 = -1
+    /// None left the last time it was master.
+    var isSendDoubtful = false
+    /// Handovers that were ordered and have not ended, and since when there are any.
+    var handovers = 0
+    var handoverSince: Int64 = -1
+    /// When another master was last heard, obeyed or not.
+    var lastRival: Int64 = -1
     /// A check of last resort failed when the facts were last looked at.
     var wasLast = false
     /// Per other host: when the last of its adverts that this one heard as master was sent and heard.
     var rivalSent: [Int64] = []
     var rivalHeard: [Int64] = []
+
+    static let unknownPhase: Int64 = -1
+    /// A new engine that continues sends its first advert at once, whatever the phase.
+    static let resumedPhase: Int64 = -2
 
     init(_ configuration: VirtualRouterConfiguration?) {
         wanted = configuration
@@ -74,12 +126,33 @@ struct Seat {
         hasPassedGate = false
         releaseGate = nil
         wasLast = false
+        phase = Self.unknownPhase
+        delayedUntil = nil
+        versionThree = []
+        leaving = nil
+        isHeld = false
+        isMute = false
+        muteSince = -1
+        isSendDoubtful = false
+        handovers = 0
+        handoverSince = -1
+    }
+
+    /// The engine has forgotten a router that was removed, or died before it did.
+    mutating func vanish() {
+        configuration = nil
+        isRemoved = false
+        state = .initialize
+        isAdvertising = false
+        leaving = nil
     }
 
     mutating func reconfigure(_ new: VirtualRouterConfiguration) {
         if learned == configuration?.advertisementInterval.nanoseconds {
             learned = new.advertisementInterval.nanoseconds
         }
+        learned = min(learned, new.longestInterval.nanoseconds)
+        if new.advertisementInterval != configuration?.advertisementInterval { phase = Self.unknownPhase }
         configuration = new
         advertised = new.addresses.map { $0.address }
     }
@@ -119,7 +192,7 @@ struct Seat {
     mutating func obeys(_ other: UInt8, heardAt: Int64) -> Bool {
         if other >= priority { return true }
         guard priority < 255, let configuration else { return false }
-        if !configuration.preempt || isDoubtful { return true }
+        if !configuration.preempt || isDoubtful || isSendDoubtful || isHeld { return true }
         guard configuration.preemptDelay > .zero else { return false }
         let first = firstLower ?? heardAt
         firstLower = first

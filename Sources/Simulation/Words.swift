@@ -56,6 +56,20 @@ extension Cause {
     }
 }
 
+extension HandoverOutcome {
+    var word: String {
+        switch self {
+        case .notMaster: "not master"
+        case .isOwner: "owner"
+        case .taken(let peer, let after, let overlap):
+            "taken by \(peer) after \(span(after.nanoseconds)), overlap \(span(overlap.nanoseconds))"
+        case .nobody: "nobody took over"
+        case .gateFailed: "the gate failed"
+        case .interrupted: "interrupted"
+        }
+    }
+}
+
 extension Plan {
     func words(_ fault: PlannedFault) -> String {
         let host = "host \(fault.host + 1)"
@@ -81,6 +95,10 @@ extension Plan {
             case .addressDeleted: "somebody deletes an address: \(seat)"
             case .checkFails: "check \(fault.value + 1) of \(host) fails"
             case .checkHangs: "check \(fault.value + 1) of \(host) hangs"
+            case .suspension: "\(host) is suspended"
+            case .muteness: "adverts of \(host) do not leave it on \(segment)"
+            case .removal: "reload, taken out: \(seat)"
+            case .handover: "handover\(fault.value % 2 == 0 ? " with a hold" : ""): \(seat)"
             case .priority: "reload, priority \(fault.value): \(seat)"
             case .disable: "the operator disables \(seat)"
             case .interval: "reload, \(fault.value) x interval: \(seat)"
@@ -102,13 +120,16 @@ extension World {
             let shared = plan.routers[router]
             note(nil, router) {
                 "VRID \(shared.vrid), version \(shared.version.rawValue), IPv\(shared.family.rawValue), "
-                    + "segment \(shared.segment + 1)"
+                    + "segment \(shared.segment + 1)\(shared.isUnicast ? ", unicast" : "")"
             }
             for host in 0..<plan.hosts {
                 guard let seat = plan.seats[plan.seat(host, router)] else { continue }
                 var text = "priority \(seat.priority), interval \(span(seat.advertisementInterval.nanoseconds))"
                 text += ", \(seat.addresses.count) address(es)\(seat.preempt ? "" : ", no preempt")"
                 if seat.preemptDelay > .zero { text += ", preempt delay \(span(seat.preemptDelay.nanoseconds))" }
+                if seat.startDelay > .zero { text += ", start delay \(span(seat.startDelay.nanoseconds))" }
+                if seat.alsoVersion2 { text += ", also version 2" }
+                if seat.intervalLimit != 10 { text += ", interval limit \(seat.intervalLimit)" }
                 if seat.gatesClaim { text += ", claim gate" }
                 if seat.gatesRelease { text += ", release gate" }
                 for check in seat.checks {

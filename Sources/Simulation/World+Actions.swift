@@ -11,7 +11,7 @@ extension World {
         while position < actions.count, violation == nil {
             let item = actions[position]
             position += 1
-            perform(item.action, host, Int(item.router.number) - 1)
+            perform(item.action, host, self.router(of: item.router))
             if position > 1_000 { fail(.movesOn, nil, host) { "one event causes actions without end" } }
         }
         actions.removeAll(keepingCapacity: true)
@@ -31,15 +31,19 @@ extension World {
             claim(addresses, host, router)
         case .release(let addresses):
             note(host, router) { "releases \(addresses.count) address(es)" }
+            judgeRelease(addresses, host, router)
             seats[place].held.removeAll { addresses.contains($0) }
         case .announce(let range):
+            // The advert before it was the last that could not be sent.
+            if seats[place].mustFallSilent { return }
             note(host, router) { "announces \(range.lowerBound + 1)...\(range.upperBound)" }
             judgeAnnouncement(range, host, router)
             announce(range, host, router)
         case .runGate(let kind, let sequence, _):
             runGate(kind, sequence, host, router)
-        case .handover:
-            note(host, router) { "the handover has ended" }
+        case .handover(let outcome):
+            note(host, router) { "the handover has ended: \(outcome.word)" }
+            judge(outcome, host, router)
         case .cancelGate(let sequence):
             note(host, router) { "cancels gate \(sequence)" }
             seats[place].cancelGate(sequence)
@@ -54,7 +58,7 @@ extension World {
             judge(transition, host, router)
         case .releaseGateFailed(_, let leaving):
             // The operator's wish is taken back, as the supervisor learns from the report.
-            guard !leaving else { return }
+            guard !leaving, seats[place].isDisabled else { return }
             seats[place].wantsDisabled = false
             seats[place].isDisabled = false
         case .peerDiffers, .unsteady:
@@ -66,22 +70,51 @@ extension World {
         let place = plan.seat(host, router)
         let segment = plan.routers[router].segment
         note(host, router) { "sends an advert of priority \(priority)" }
-        guard let election = hosts[host].node.router(id(router)) else { return }
+        guard let election = hosts[host].node.router(id(host, router)) else { return }
         judgeAdvert(priority, election, host, router)
-        guard let source = election.standing.localAddress, hosts[host].hasCarrier[segment] else { return }
-        seats[place].lastAdvertSent = now
-        let (advert, twin) = election.adverts(priority: priority)
-        send(advert, host, router, from: source)
-        if let twin { send(twin, host, router, from: source) }
+        guard let source = election.standing.localAddress else { return }
+        seats[place].lastAdvertTried = now
+        seats[place].adverts += 1
+        if priority > 0 { seats[place].lastSpoken = now }
+        let awaitsSending = election.awaitsSending
+        guard segments[segment].mute >> UInt8(host) & 1 == 0 else {
+            noteFailedSending(election.isAdvertising, place)
+            hosts[host].node.sendingEnded(id(host, router), failure: 1, at: clock(host), appendingTo: &actions)
+            return
+        }
+        // Without carrier the kernel takes it all the same.
+        if hosts[host].hasCarrier[segment] {
+            seats[place].lastAdvertSent = now
+            send(priority, election, from: source, host, router)
+        }
+        guard seats[place].isMute || awaitsSending else { return }
+        seats[place].isMute = false
+        if seats[place].muteSince >= 0 { seats[place].spokeAgain = now }
+        seats[place].muteSince = -1
+        if election.isAdvertising { seats[place].isSendDoubtful = false }
+        hosts[host].node.sendingEnded(id(host, router), failure: nil, at: clock(host), appendingTo: &actions)
     }
 
-    private mutating func send(_ advert: OutgoingAdvertisement, _ host: Int, _ router: Int, from source: IPAddress) {
-        var payload: [UInt8] = []
-        advert.encode(into: &payload, source: source, destination: .vrrpGroup(plan.routers[router].family))
-        transmit(
-            Packet(
-                payload: payload, sender: host, router: router, segment: plan.routers[router].segment, sent: now,
-                priority: advert.priority, interval: advert.interval.nanoseconds))
+    /// What the election says, to whom it says it.
+    private mutating func send(
+        _ priority: UInt8, _ election: VirtualRouter, from source: IPAddress, _ host: Int, _ router: Int
+    ) {
+        let segment = plan.routers[router].segment
+        let (advert, twin) = election.adverts(priority: priority)
+        var destinations: [IPAddress] = []
+        election.configuration.forEachDestination(from: source) { destinations.append($0) }
+        for advert in twin.map({ [advert, $0] }) ?? [advert] {
+            var packet = Packet(
+                payload: [], sender: host, router: router, segment: segment, sent: now, version: advert.version,
+                priority: priority, interval: advert.interval.nanoseconds)
+            for destination in destinations {
+                advert.encode(into: &packet.payload, source: source, destination: destination)
+                packet.destination =
+                    (0..<plan.hosts).first { plan.source($0, segment, plan.routers[router].family) == destination }
+                    ?? -1
+                transmit(packet)
+            }
+        }
     }
 
     private mutating func claim(_ addresses: [InterfaceAddress], _ host: Int, _ router: Int) {
@@ -103,7 +136,7 @@ extension World {
             seats[place].isDoubtful = false
             if !seats[place].isResuming { seats[place].owes = addresses }
         }
-        hosts[host].node.claimed(id(router), failure: failure, at: clock(host), appendingTo: &actions)
+        hosts[host].node.claimed(id(host, router), failure: failure, at: clock(host), appendingTo: &actions)
     }
 
     // MARK: - Gates

@@ -17,6 +17,8 @@ extension World {
             judgeConflict(router, segments[segment].disturbed)
             judgeVacancy(router, segments[segment].disturbed)
             judgePunctuality(router)
+            judgeHolders(router, segments[segment].disturbed)
+            for host in 0..<plan.hosts { judgeLeaving(host, router, segments[segment].disturbed) }
         }
         judged = now
     }
@@ -29,7 +31,7 @@ extension World {
                 let first = seats[plan.seat(better, router)]
                 let second = seats[plan.seat(worse, router)]
                 guard first.priority > second.priority || (first.priority == second.priority && better > worse),
-                    segments[segment].reaches(better, worse), hears(second, first)
+                    segments[segment].isHeard(better, by: worse), hears(second, first)
                 else { continue }
                 pair = (better, worse)
             }
@@ -51,7 +53,7 @@ extension World {
     }
 
     /// Version 2 drops adverts of another interval (RFC 3768 §7.1).
-    private func hears(_ listener: Seat, _ speaker: Seat) -> Bool {
+    func hears(_ listener: Seat, _ speaker: Seat) -> Bool {
         listener.configuration?.version != .v2
             || listener.configuration?.advertisementInterval == speaker.configuration?.advertisementInterval
     }
@@ -89,7 +91,7 @@ extension World {
         for host in 0..<plan.hosts where isMasterNow(host, router) {
             let seat = seats[plan.seat(host, router)]
             guard let interval = seat.configuration?.advertisementInterval.nanoseconds else { continue }
-            let last = max(seat.lastAdvertSent, hosts[host].runnableSince)
+            let last = max(seat.lastAdvertTried, hosts[host].runnableSince)
             if now - last > interval {
                 fail(.advertsInTime, router, host) { "the last advert was at \(seconds(last))" }
             }
@@ -130,7 +132,8 @@ extension World {
         let priority = seats[plan.seat(master, router)].priority
         for host in candidates where host != master {
             let seat = seats[plan.seat(host, router)]
-            guard seat.priority > priority, !seat.isDoubtful, let configuration = seat.configuration,
+            guard seat.priority > priority, !seat.isDoubtful, !seat.isSendDoubtful, !seat.isHeld,
+                let configuration = seat.configuration,
                 configuration.preempt || seat.priority == 255
             else { continue }
             fail(.fittest, router, host) {

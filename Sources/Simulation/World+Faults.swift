@@ -13,12 +13,14 @@ extension World {
         let place = plan.seat(host, fault.router)
         switch fault.kind {
         case .loss, .duplication, .slowness, .oneWayCut, .partition, .claimRefused, .gateFails, .gateHangs, .checkFails,
-            .checkHangs:
+            .checkHangs, .muteness:
             break
         case .carrierLoss:
             order(host, .interface(fault.segment))
         case .pause:
-            hosts[host].pausedUntil = max(hosts[host].pausedUntil, fault.end)
+            pause(host, until: fault.end)
+        case .suspension:
+            suspend(host, index)
         case .engineDeath, .agentDeath, .hostDeath, .stop, .supervisorDeath:
             takeDown(host, fault.kind, index)
         case .addressDeleted:
@@ -28,6 +30,20 @@ extension World {
         case .disable:
             seats[place].wantsDisabled = true
             order(host, .disable(router: fault.router, true))
+        case .handover:
+            // With a hold, as `--for` asks for one, that comes first.
+            if fault.value % 2 == 0 {
+                seats[place].wantsHeld = true
+                order(host, .hold(router: fault.router, true))
+            }
+            order(host, .handOver(router: fault.router))
+        case .removal:
+            guard seats[place].wanted != nil else { return }
+            seats[place].taken = seats[place].wanted
+            seats[place].takenBy = index
+            seats[place].wanted = nil
+            order(host, .remove(router: fault.router))
+            if !hosts[host].isUp { seats[place].vanish() }
         case .priority, .interval, .addresses, .preempt:
             reload(fault, host)
         }
@@ -44,6 +60,14 @@ extension World {
                 queue.add(.faultEnds, at: later, index: index)
                 return
             }
+        case .removal:
+            let place = plan.seat(host, fault.router)
+            guard seats[place].takenBy == index else { return }
+            if seats[place].configuration != nil || hosts[host].pausedUntil > now {
+                // It is not forgotten yet.
+                queue.add(.faultEnds, at: now + plan.interval, index: index)
+                return
+            }
         default:
             break
         }
@@ -55,9 +79,21 @@ extension World {
         case .carrierLoss:
             order(host, .interface(fault.segment))
         case .pause:
-            guard hosts[host].pausedUntil <= now else { return }
-            hosts[host].runnableSince = now
+            guard hosts[host].pausedUntil <= now, hosts[host].isUp else { return }
+            run(host)
             turn(host)
+        case .suspension:
+            resume(host, index)
+        case .handover where fault.value % 2 == 0:
+            seats[plan.seat(host, fault.router)].wantsHeld = false
+            order(host, .hold(router: fault.router, false))
+        case .removal:
+            let place = plan.seat(host, fault.router)
+            seats[place].wanted = seats[place].taken
+            seats[place].taken = nil
+            seats[place].takenBy = nil
+            seats[place].lives += 1
+            order(host, .configure(router: fault.router))
         case .engineDeath:
             start(host, .resumed)
         case .agentDeath, .hostDeath, .stop, .supervisorDeath:
@@ -71,6 +107,44 @@ extension World {
         default:
             break
         }
+    }
+
+    /// Both processes stand still; the kernel does not.
+    private mutating func pause(_ host: Int, until end: Int64) {
+        if hosts[host].pausedUntil <= now || hosts[host].suspendedBy != nil, hosts[host].isUp {
+            hosts[host].pausedSince = now
+        }
+        hosts[host].pausedUntil = max(hosts[host].pausedUntil, end)
+        if hosts[host].isUp { idle(host) }
+    }
+
+    /// The machine stands still and its monotonic clock with it; what is sent to it is lost.
+    private mutating func suspend(_ host: Int, _ index: Int) {
+        // One that is paused stays so: what waits in its sockets would get another time.
+        guard hosts[host].pausedUntil <= now else { return }
+        hosts[host].pausedUntil = plan.faults[index].end
+        hosts[host].suspendedBy = index
+        hosts[host].suspendedSince = now
+    }
+
+    /// Nothing wakes the engine but its next timer or packet.
+    private mutating func resume(_ host: Int, _ index: Int) {
+        guard hosts[host].suspendedBy == index else { return }
+        let length = now - hosts[host].suspendedSince
+        hosts[host].suspendedBy = nil
+        hosts[host].suspendedFor += length
+        hosts[host].offset -= length
+        for check in plan.checks.indices where hosts[host].checks[check].expires < .max {
+            hosts[host].checks[check].expires += length
+        }
+        for router in plan.routers.indices { seats[plan.seat(host, router)].shift(by: length) }
+        if hosts[host].pausedSince >= 0 { hosts[host].pausedSince = now }
+        guard hosts[host].isUp else { return }
+        if hosts[host].wake < .max {
+            hosts[host].wake += length
+            queue.add(.wake, at: hosts[host].wake, host: host)
+        }
+        if hosts[host].pausedUntil <= now { run(host) }
     }
 
     private mutating func takeDown(_ host: Int, _ kind: PlannedFault.Kind, _ index: Int) {
@@ -91,7 +165,8 @@ extension World {
 
     private mutating func reload(_ fault: PlannedFault, _ host: Int) {
         let place = plan.seat(host, fault.router)
-        guard var new = seats[place].wanted else { return }
+        guard var new = seats[place].wanted ?? seats[place].taken else { return }
+        let old = new
         switch fault.kind {
         case .priority:
             guard !new.isOwner else { return }
@@ -104,14 +179,16 @@ extension World {
             if fault.value % 2 == 0 || new.addresses.count == 1 {
                 let last = plan.routers[fault.router].family == .ipv4 ? 100 + fault.router : 500
                 new.addresses.append(Plan.address(last, of: fault.router, new.family))
-                guard new.addresses.count == (seats[place].wanted?.addresses.count ?? 0) + 1,
-                    !(seats[place].wanted?.addresses.contains(new.addresses[new.addresses.count - 1]) ?? true)
-                else { return }
+                guard !old.addresses.contains(new.addresses[new.addresses.count - 1]) else { return }
             } else {
                 new.addresses.removeLast()
             }
         }
-        guard new != seats[place].wanted else { return }
+        guard new != old else { return }
+        guard seats[place].wanted != nil else {
+            seats[place].taken = new
+            return
+        }
         seats[place].wanted = new
         order(host, .configure(router: fault.router))
     }
@@ -147,10 +224,14 @@ extension World {
             segments[fault.segment].isLopsided = true
         case .partition: divide(fault)
         case .carrierLoss: hosts[fault.host].hasCarrier[fault.segment] = false
+        case .muteness:
+            segments[fault.segment].mute |= 1 << UInt8(fault.host)
+            segments[fault.segment].isLopsided = true
         case .claimRefused: seats[place].refusesClaims = true
         case .gateFails: seats[place].gatesFail = true
         case .gateHangs: seats[place].gatesHang = true
-        case .pause, .engineDeath, .agentDeath, .hostDeath, .stop, .supervisorDeath, .addressDeleted, .checkFails,
+        case .pause, .suspension, .removal, .handover, .engineDeath, .agentDeath, .hostDeath, .stop, .supervisorDeath,
+            .addressDeleted, .checkFails,
             .checkHangs, .priority, .disable, .interval, .addresses, .preempt:
             break
         }

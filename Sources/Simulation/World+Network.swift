@@ -12,6 +12,8 @@ struct Segment {
     var group: [UInt8]
     /// Partitions that are active at once; each is a bit of the groups.
     var divisions: UInt8 = 0
+    /// Hosts whose adverts do not leave, though everything else does; a bit each.
+    var mute: UInt8 = 0
     var loss = 0
     var duplication = 0
     var isSlow = false
@@ -29,6 +31,9 @@ struct Segment {
 
     func reaches(_ from: Int, _ to: Int) -> Bool { blocked[from] >> UInt8(to) & 1 == 0 }
 
+    /// Adverts of the one can be heard by the other.
+    func isHeard(_ from: Int, by to: Int) -> Bool { reaches(from, to) && mute >> UInt8(from) & 1 == 0 }
+
     /// Adverts may be lost, late or out of order beyond the ordinary.
     var isUnruly: Bool { loss > 0 || isSlow }
 }
@@ -38,13 +43,14 @@ extension World {
         segments[segment].disturbed = max(segments[segment].disturbed, time)
     }
 
-    /// Sends an advert to everybody on the segment.
+    /// Sends an advert to whom it is for on the segment.
     mutating func transmit(_ packet: Packet) {
         let segment = packet.segment
         var copies = 0
         let index = freePackets.popLast() ?? packets.count
         if index == packets.count { packets.append(packet) } else { packets[index] = packet }
         for host in 0..<plan.hosts where host != packet.sender {
+            guard packet.destination < 0 || packet.destination == host else { continue }
             guard segments[segment].reaches(packet.sender, host) else { continue }
             if segments[segment].loss > 0, random.chance(segments[segment].loss) {
                 note(host, packet.router) { "an advert of host \(packet.sender + 1) is lost" }
@@ -63,7 +69,7 @@ extension World {
 
     /// A packet reaches the card of a host. The kernel keeps it for whoever has the sockets.
     mutating func deliver(_ index: Int, to host: Int) {
-        if hosts[host].isListening, hosts[host].hasCarrier[packets[index].segment] {
+        if hosts[host].isListening, hosts[host].hasCarrier[packets[index].segment], hosts[host].suspendedBy == nil {
             hosts[host].socket.append(Waiting(packet: index, heardAt: now))
             turn(host)
         } else {
@@ -77,12 +83,17 @@ extension World {
         if packets[index].copies == 0 { freePackets.append(index) }
     }
 
-    /// Announcements go to the neighbour: on an idle port none is lost, and they take no longer than on a LAN.
+    /// Announcements go to everybody: on an idle port none is lost, and they take no longer than on a LAN.
     mutating func announce(_ range: Range<Int>, _ host: Int, _ router: Int) {
         let segment = plan.routers[router].segment
-        guard segments[segment].reaches(host, plan.hosts), hosts[host].hasCarrier[segment] else { return }
-        let packet = Packet(
+        guard hosts[host].hasCarrier[segment] else { return }
+        var packet = Packet(
             payload: [], sender: host, router: router, segment: segment, sent: now, announced: range)
+        let advertised = seats[plan.seat(host, router)].advertised
+        packet.addresses = advertised[range.clamped(to: advertised.indices)]
+        for other in 0...plan.hosts where other != host && segments[segment].reaches(host, other) {
+            packet.reach |= 1 << UInt8(other)
+        }
         let index = freePackets.popLast() ?? packets.count
         if index == packets.count { packets.append(packet) } else { packets[index] = packet }
         queue.add(.announcement, at: now + min(plan.delay.upperBound, 20_000_000), index: index)
@@ -91,6 +102,14 @@ extension World {
     mutating func announceArrives(_ index: Int) {
         let packet = packets[index]
         freePackets.append(index)
+        // Only who resigns listens to announcements; one that is paused finds them when it runs again.
+        for host in 0..<plan.hosts where packet.reach >> UInt8(host) & 1 == 1 && hosts[host].suspendedBy == nil {
+            guard seats[plan.seat(host, packet.router)].leaving != nil, hosts[host].hasCarrier[packet.segment] else {
+                continue
+            }
+            order(host, .announced(router: packet.router, packet.addresses))
+        }
+        guard packet.reach >> UInt8(plan.hosts) & 1 == 1 else { return }
         for place in packet.announced where place < neighbours[packet.router].count {
             neighbours[packet.router][place] = Neighbour(holder: packet.sender, told: packet.sent)
         }

@@ -11,6 +11,7 @@ extension World {
         case stays(advertising: Bool)
         case staysBackup
         case staysMaster(answers: Bool)
+        case staysSilent(adverts: Int)
         case yields
     }
 
@@ -23,29 +24,42 @@ extension World {
         if version == .v2, packet.interval != configuration.advertisementInterval.nanoseconds {
             return .stays(advertising: seats[place].isAdvertising)
         }
+        if version == .v3, packet.version == .v2, !configuration.alsoVersion2 {
+            return .stays(advertising: seats[place].isAdvertising)
+        }
+        let isIn = seats[place].isAdvertising || seats[place].state == .backup || seats[place].leaving != nil
+        if isIn, seats[place].isTwin(packet, heardAt: heardAt, hosts: plan.hosts) {
+            return .stays(advertising: seats[place].isAdvertising)
+        }
+        if seats[place].leaving != nil {
+            noteSuccessor(packet, heardAt, place)
+            return .staysSilent(adverts: seats[place].adverts)
+        }
         let own = seats[place].priority
         if seats[place].isAdvertising {
             let isGreater = packet.sender > host
             guard packet.priority > own || (packet.priority == own && isGreater) else {
                 if seats[place].state == .master, seats[place].conflict < 0 { seats[place].conflict = now }
+                // FSM-A-3: the timer starts anew.
+                if packet.priority == 0 { seats[place].phase = now % configuration.advertisementInterval.nanoseconds }
                 return .staysMaster(answers: packet.priority == 0)
             }
-            follow(packet, heardAt, place)
+            seats[place].follow(packet, heardAt: heardAt)
             return .yields
         }
         guard seats[place].state == .backup else { return .stays(advertising: false) }
+        if let end = seats[place].delayedUntil {
+            // Frames pass: what is left of the start delay is not waited for.
+            seats[place].delayedUntil = nil
+            if heardAt < end { seats[place].due -= end - heardAt }
+        }
+        if packet.priority > 0 { seats[place].lastRival = now }
         if packet.priority == 0 {
             seats[place].due = heardAt + seats[place].skew(version)
         } else if seats[place].obeys(packet.priority, heardAt: heardAt) {
-            follow(packet, heardAt, place)
+            seats[place].follow(packet, heardAt: heardAt)
         }
         return .staysBackup
-    }
-
-    private mutating func follow(_ packet: Packet, _ heardAt: Int64, _ place: Int) {
-        let version = plan.routers[packet.router].version
-        if version == .v3 { seats[place].learned = packet.interval }
-        seats[place].due = heardAt + 3 * seats[place].learned + seats[place].skew(version)
     }
 
     mutating func judge(_ expectation: Expectation, _ packet: Packet, _ host: Int) {
@@ -57,6 +71,10 @@ extension World {
             if isMaster != wasMaster {
                 fail(.understandsPeers, router, host) { "an advert that it must not hear changed its state" }
             }
+        case .staysSilent(let adverts):
+            if isMaster || seats[place].adverts != adverts {
+                fail(.advertsFromMasters, router, host) { "it resigns and answers host \(packet.sender + 1)" }
+            }
         case .staysBackup:
             if isMaster { fail(.takesOverOnTime, router, host) { "an advert made it master" } }
         case .yields:
@@ -66,13 +84,15 @@ extension World {
                 }
             }
         case .staysMaster(let answers):
+            // Its answer was the last of three intervals that did not leave.
+            if seats[place].fellSilent == now { return }
             guard isMaster else {
                 fail(.yieldsToTheBetter, router, host) {
                     "it left for priority \(packet.priority) of host \(packet.sender + 1)"
                 }
                 return
             }
-            if answers, seats[place].lastAdvertSent != now {
+            if answers, seats[place].lastAdvertTried != now {
                 fail(.advertsInTime, router, host) { "no advert after a resignation" }
             }
             guard seats[place].state == .master else { return }
@@ -84,6 +104,10 @@ extension World {
     mutating func judgeAdvert(_ priority: UInt8, _ election: VirtualRouter, _ host: Int, _ router: Int) {
         let place = plan.seat(host, router)
         guard election.isAdvertising else {
+            if seats[place].leaving != nil {
+                judgeRepetition(priority, host, router)
+                return
+            }
             // The last word of one that was master: a resignation, or the advert that cannot win.
             if priority > 1 || !(seats[place].isAdvertising || seats[place].isResuming) {
                 fail(.advertsFromMasters, router, host) { "priority \(priority) though it is not master" }
@@ -96,11 +120,14 @@ extension World {
                 "priority \(priority) though its own is \(election.standing.effectivePriority)"
             }
         }
-        if timerRound > 1, seats[place].lastAdvertSent == now {
+        if timerRound > 1, seats[place].lastAdvertTried == now {
             fail(.advertsInTime, router, host) { "adverts in a burst" }
         }
+        judgePhase(priority, host, router)
         if !seats[place].isAdvertising {
-            if election.configuration.gatesClaim {
+            if seats[place].leaving != nil {
+                judgeTakingBack(host, router)
+            } else if election.configuration.gatesClaim {
                 if !seats[place].hasPassedGate {
                     fail(.claimsInOrder, router, host) { "it becomes master and its gate has not passed" }
                 }
@@ -109,6 +136,25 @@ extension World {
             }
             seats[place].isAdvertising = true
             seats[place].masterSince = now
+            seats[place].phase = Seat.unknownPhase
+            seats[place].muteSince = -1
+        }
+    }
+
+    /// Adverts by the timer are due at start + n × interval, whatever came late or in between; a master that has just become one
+    /// may begin with a shorter interval.
+    private mutating func judgePhase(_ priority: UInt8, _ host: Int, _ router: Int) {
+        let place = plan.seat(host, router)
+        guard timerRound > 0, seats[place].isAdvertising, priority == seats[place].priority,
+            let interval = seats[place].configuration?.advertisementInterval.nanoseconds
+        else { return }
+        // After a pause the first one comes when it can.
+        if now == hosts[host].runnableSince, seats[place].phase != Seat.resumedPhase { return }
+        if seats[place].phase < 0 {
+            seats[place].phase =
+                seats[place].phase == Seat.resumedPhase ? Seat.unknownPhase : now % interval
+        } else if now % interval != seats[place].phase {
+            fail(.keepsItsPeriod, router, host) { "the advert is off by \(span(now % interval - seats[place].phase))" }
         }
     }
 
@@ -142,7 +188,7 @@ extension World {
 
     mutating func judgeAnnouncement(_ range: Range<Int>, _ host: Int, _ router: Int) {
         let place = plan.seat(host, router)
-        guard let election = hosts[host].node.router(id(router)), election.stateName == .master else {
+        guard let election = hosts[host].node.router(id(host, router)), election.stateName == .master else {
             fail(.announcesAsMaster, router, host) { "it announces though it is not master" }
             return
         }
@@ -155,7 +201,8 @@ extension World {
 
     mutating func judge(_ transition: Transition, _ host: Int, _ router: Int) {
         let place = plan.seat(host, router)
-        let isMove = transition.from == .master || (transition.from == .backup && transition.to == .master)
+        let isMove = transition.from == .master || transition.from == .resigning || transition.to == .master
+        seats[place].since = now
         if isMove {
             matches[router].moves += 1
             let isUnruly = segments[plan.routers[router].segment].isUnruly
@@ -168,31 +215,51 @@ extension World {
             fail(.comesToRest, router, host) { "it changes though all should be at rest" }
         }
         if !isMove || transition.to == .fault { disturb(plan.routers[router].segment, until: now) }
+        judgeHaste(transition, host, router)
+        if transition.to == .resigning { beginLeaving(transition, host, router) }
+        let leaving = seats[place].leaving
+        if transition.from == .resigning { endLeaving(to: transition.to, host, router) }
+        judgeAbsence(transition, host, router)
         guard transition.to == .backup else {
             if transition.to != .master { seats[place].due = .max }
             return
         }
+        seats[place].delayedUntil = nil
         guard let configuration = seats[place].configuration,
-            let election = hosts[host].node.router(id(router))
+            let election = hosts[host].node.router(id(host, router))
         else { return }
         seats[place].priority = election.standing.effectivePriority
         switch transition.cause {
+        case .late:
+            // What waits is heard next; if that is nothing, an interval and the skew time pass first.
+            seats[place].learned = configuration.advertisementInterval.nanoseconds
+            seats[place].due = now + seats[place].learned + seats[place].skew(configuration.version)
+        case _ where leaving != nil:
+            // The overlap may be longer than the patience with a successor that has fallen silent.
+            seats[place].waitForSilence()
+            seats[place].due = max(seats[place].due, now)
+            guard seats[place].isLate else { break }
+            seats[place].due = now + seats[place].learned + seats[place].skew(configuration.version)
         case .higherPriority, .greaterAddress:
             break
-        case .lastResort:
+        case .lastResort, .handedOver:
             seats[place].due = now + 3 * seats[place].learned + seats[place].skew(configuration.version)
         default:
             seats[place].firstLower = nil
             seats[place].learned = configuration.advertisementInterval.nanoseconds
+            seats[place].versionThree = []
             let wait = 3 * seats[place].learned + seats[place].skew(configuration.version)
-            seats[place].due = seats[place].priority == 255 ? now : now + wait
+            let begin = max(now, (seats[place].linkSince ?? now) + configuration.startDelay.nanoseconds)
+            seats[place].due = seats[place].priority == 255 ? begin : begin + wait
+            seats[place].delayedUntil = begin > now ? begin : nil
         }
     }
 
     /// A planned move waits for its release gate.
     private func judgeReleaseGate(_ transition: Transition, _ host: Int, _ router: Int) {
         let seat = seats[plan.seat(host, router)]
-        let isPlanned = transition.to == .disabled || transition.to == .initialize
+        let isPlanned =
+            transition.to == .disabled || transition.to == .initialize || transition.cause == .handedOver
         guard isPlanned, transition.from == .master, seat.configuration?.gatesRelease ?? false,
             !hosts[host].stopsWithoutGates, hosts[host].hasCarrier[plan.routers[router].segment],
             seat.releasedAt != now
@@ -203,16 +270,21 @@ extension World {
     /// Takes over what the election looks like after a step.
     mutating func refresh(_ host: Int, _ router: Int) {
         let place = plan.seat(host, router)
-        guard seats[place].configuration != nil, let election = hosts[host].node.router(id(router)) else { return }
+        guard seats[place].configuration != nil, let election = hosts[host].node.router(id(host, router)) else {
+            return
+        }
         let state = election.stateName
         let priority = election.standing.effectivePriority
         let wasMaster = seats[place].state == .master
         seats[place].state = state
-        if seats[place].isAdvertising, !election.isAdvertising,
+        judgeMuteness(election, host, router)
+        // One that was away does not disturb whoever is master now, and a mute one cannot say anything.
+        if seats[place].isAdvertising, !election.isAdvertising, !seats[place].isLate, !seats[place].mustFallSilent,
             hosts[host].hasCarrier[plan.routers[router].segment]
         {
             fail(.advertsFromMasters, router, host) { "it stopped being master and said nothing" }
         }
+        seats[place].mustFallSilent = false
         seats[place].isAdvertising = election.isAdvertising
         seats[place].hasPassedGate = false
         if seats[place].priority != priority {
@@ -220,13 +292,14 @@ extension World {
             let mustTell =
                 seats[place].isAdvertising && wasMaster && seats[place].releaseGate == nil
                 && hosts[host].hasCarrier[plan.routers[router].segment]
-            if mustTell, seats[place].lastAdvertSent != now {
+            if mustTell, seats[place].lastAdvertTried != now {
                 fail(.advertsFromMasters, router, host) { "its new priority \(priority) is not advertised" }
             }
             seats[place].priority = priority
             disturb(plan.routers[router].segment, until: now)
         }
-        if !election.isAdvertising, hosts[host].isCommitted, !seats[place].held.isEmpty {
+        let mayHold = state == .resigning || election.isAdvertising && !election.awaitsSending
+        if !mayHold, hosts[host].isCommitted, !seats[place].held.isEmpty {
             fail(.othersHoldNothing, router, host) { "it holds \(seats[place].held[0]) as \(state.word)" }
         }
         guard state == .master else {
@@ -242,7 +315,7 @@ extension World {
     /// Compares the election with the facts, once the engine has been told of all of them.
     mutating func judgeStanding(_ host: Int, _ router: Int) {
         let place = plan.seat(host, router)
-        guard let configuration = seats[place].configuration, let election = hosts[host].node.router(id(router)),
+        guard let configuration = seats[place].configuration, let election = hosts[host].node.router(id(host, router)),
             violation == nil
         else { return }
         let facts = facts(host, router, configuration)
@@ -251,7 +324,7 @@ extension World {
                 "its priority is \(election.standing.effectivePriority), by the facts \(facts.priority)"
             }
         }
-        let isUnwanted = seats[place].isDisabled || hosts[host].isStopping
+        let isUnwanted = seats[place].isDisabled || seats[place].isRemoved || hosts[host].isStopping
         let stepsDown = facts.isLast && !seats[place].wasLast && !isUnwanted
         if stepsDown, election.isAdvertising, seats[place].masterSince < now {
             fail(.obeysFacts, router, host) { "it does not step down for a check of last resort" }
@@ -269,7 +342,7 @@ extension World {
         {
             fail(.obeysFacts, router, host) { "it is \(election.stateName.word) without a reason" }
         }
-        if election.isAdvertising,
+        if election.isAdvertising, !election.awaitsSending,
             let missing = configuration.addresses.first(where: { !seats[place].held.contains($0) })
         {
             fail(.masterHolds, router, host) { "\(missing) is not on the interface" }

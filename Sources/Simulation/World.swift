@@ -13,10 +13,15 @@ struct Packet {
     var segment: Int
     var sent: Int64
     /// Of an advert, read by the rules; the elections parse the octets.
+    var version = ProtocolVersion.v3
     var priority: UInt8 = 0
     var interval: Int64 = 0
-    /// Of an announcement: places in the list of addresses.
+    /// The one host that it is for; -1 for the group.
+    var destination = -1
+    /// Of an announcement: places in the list of addresses, the addresses, and the hosts that it reaches, a bit each.
     var announced: Range<Int> = 0..<0
+    var addresses: ArraySlice<IPAddress> = []
+    var reach: UInt8 = 0
     /// How many hosts have it still before them.
     var copies = 0
 }
@@ -33,6 +38,10 @@ enum Order {
     case gate(router: Int, sequence: UInt32, CheckFailure?)
     case disable(router: Int, Bool)
     case configure(router: Int)
+    case remove(router: Int)
+    case handOver(router: Int)
+    case hold(router: Int, Bool)
+    case announced(router: Int, ArraySlice<IPAddress>)
     case interface(Int)
     case addressLost(router: Int, InterfaceAddress)
     case stop(withoutGates: Bool)
@@ -53,6 +62,17 @@ struct Host {
     /// The engine has read its whole configuration and taken away what was left behind.
     var isCommitted = false
     var pausedUntil: Int64 = 0
+    /// When a pause began that the engine has not noticed yet; -1 for none.
+    var pausedSince: Int64 = -1
+    /// The fault that suspends the machine, since when, and for how long it was since the engine last ran.
+    var suspendedBy: Int?
+    var suspendedSince: Int64 = 0
+    var suspendedFor: Int64 = 0
+    /// What is added to the world's time on its monotonic clock.
+    var offset: Int64 = 0
+    /// Since when nobody renews its leases; -1 while the engine runs. Counted, so that an old lease is known.
+    var idleSince: Int64 = -1
+    var idleCount = 0
     /// Since when the engine runs without a pause.
     var runnableSince: Int64 = 0
     /// Counts the engines; what was meant for an earlier one is for nobody.
@@ -139,7 +159,7 @@ struct World {
         for host in 0..<plan.hosts {
             hosts.append(
                 Host(
-                    hasCarrier: [Bool](repeating: true, count: plan.segments),
+                    offset: plan.clocks[host], hasCarrier: [Bool](repeating: true, count: plan.segments),
                     checks: [CheckState](repeating: CheckState(), count: plan.checks.count)))
             for router in plan.routers.indices { seats.append(Seat(plan.seats[plan.seat(host, router)])) }
         }
@@ -186,7 +206,8 @@ struct World {
         case .delivery: deliver(index, to: host)
         case .announcement: announceArrives(index)
         case .wake:
-            guard hosts[host].wake == next.time else { return }
+            // One that is paused finds it when it runs again.
+            guard hosts[host].wake == next.time, hosts[host].pausedUntil <= now else { return }
             hosts[host].wake = .max
             turn(host)
         case .faultBegins:
@@ -197,6 +218,7 @@ struct World {
             end(plan.faults[index], index)
         case .check: runCheck(index, of: host)
         case .gate: finishGate(index)
+        case .lease: expireLeases(of: host, index)
         case .calm: becomeCalm()
         case .settled:
             isSettled = true
@@ -214,6 +236,11 @@ struct World {
     /// The faults are over, and so are gates and runs of checks that began before. What pauses are left is known now, and the
     /// time to rest is that of a preempt delay, two changes of master and the last announcements.
     private mutating func becomeCalm() {
+        // A stop that ended a moment ago may still wait for its gates and its successors.
+        guard !hosts.contains(where: { $0.downBy != nil }), !seats.contains(where: { $0.takenBy != nil }) else {
+            queue.add(.calm, at: now + longestInterval)
+            return
+        }
         isCalm = true
         var rest = now
         var delay: Int64 = 0
@@ -222,8 +249,8 @@ struct World {
                 let seat = seats[plan.seat(host, router)]
                 guard let configuration = seat.configuration else { continue }
                 delay = max(delay, configuration.preemptDelay.nanoseconds)
-                if seat.state == .fault, let until = hosts[host].node.router(id(router))?.deadline {
-                    rest = max(rest, until.nanoseconds - plan.clocks[host])
+                if seat.state == .fault, let until = hosts[host].node.router(id(host, router))?.deadline {
+                    rest = max(rest, until.nanoseconds - hosts[host].offset)
                 }
             }
         }
@@ -237,10 +264,15 @@ struct World {
 
     // MARK: - Words
 
-    func id(_ router: Int) -> RouterID { RouterID(UInt32(router + 1)) }
+    /// The number of a router on a host, which is another one each time that a reload has brought it back.
+    func id(_ host: Int, _ router: Int) -> RouterID {
+        RouterID(UInt32(router + 1 + seats[plan.seat(host, router)].lives * plan.routers.count))
+    }
+
+    func router(of id: RouterID) -> Int { (Int(id.number) - 1) % plan.routers.count }
 
     /// The time on a host's clock.
-    func clock(_ host: Int) -> Instant { Instant(nanoseconds: now + plan.clocks[host]) }
+    func clock(_ host: Int) -> Instant { Instant(nanoseconds: now + hosts[host].offset) }
 
     /// A line of the transcript; costs nothing when none is written.
     func note(_ host: Int? = nil, _ router: Int? = nil, _ text: () -> String) {

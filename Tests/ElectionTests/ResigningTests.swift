@@ -79,7 +79,7 @@ import Wire
         #expect(bench.actions.isEmpty && bench.state == .resigning)
     }
 
-    @Test(arguments: [1, 50, 100, 200, 255] as [UInt8])
+    @Test(arguments: [2, 50, 100, 200, 255] as [UInt8])
     func `no advert is answered, nothing is announced, nothing is fought`(_ priority: UInt8) {
         var bench = stopping()
         bench.advert(priority)
