@@ -68,13 +68,13 @@ def test_hangup_reads_the_configuration_again(lab, family):
 
 def test_reload_answers_what_changed(lab):
     a = Agent(lab["a"], {"one": database(IPV4), "two": database(IPV4, vrid=52, addresses=[IPV4.vip_prefix(1)])}).start()
-    assert a.reload() == {"changed": [], "added": [], "removed": []}
+    assert a.reload() == {"changed": [], "added": [], "removed": [], "warnings": []}
     routers = dict(a.routers)
     routers["one"] = {**routers["one"], "priority": 90}
     routers["three"] = database(IPV4, vrid=53, addresses=[IPV4.vip_prefix(2)])
     del routers["two"]
     a.write(routers)
-    assert a.reload() == {"changed": ["one"], "added": ["three"], "removed": ["two"]}
+    assert a.reload() == {"changed": ["one"], "added": ["three"], "removed": ["two"], "warnings": []}
     a.wait_state("master", name="three")
 
 
@@ -218,7 +218,7 @@ def test_a_router_that_becomes_another_one_leaves_the_old_election_first(lab, wh
     with open(lab.directory / "addresses", "wb") as output:
         address_changes(lab["a"], output)
     a.change(**changes)
-    assert a.reload() == {"changed": ["database"], "added": [], "removed": []}
+    assert a.reload() == {"changed": ["database"], "added": [], "removed": [], "warnings": []}
     wait_until(lambda: events.states()[-1:] == ["master"], 10, lambda: f"master again: {events.items}\n{a.log()}")
 
     def ours(adverts, wanted_family, wanted_vrid, wanted_version):
