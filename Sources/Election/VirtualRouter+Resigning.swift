@@ -16,8 +16,6 @@ extension VirtualRouter {
         static let margin = Duration.milliseconds(250)
 
         var cause: Cause
-        /// When it began.
-        let began: Instant
         /// Configured addresses that have not been released yet.
         var held: [InterfaceAddress]
         /// When the next advert of priority 0 goes out, and how many are left.
@@ -37,7 +35,6 @@ extension VirtualRouter {
         /// A resignation begins; without a successor it lasts for `patience`.
         init(at now: Instant, patience: Duration, _ cause: Cause, _ addresses: [InterfaceAddress]) {
             self.cause = cause
-            began = now
             held = addresses
             nextAdvert = now + Self.spacing
             advertsLeft = Self.repetitions - 1
@@ -50,7 +47,6 @@ extension VirtualRouter {
             _ addresses: [InterfaceAddress]
         ) {
             self.cause = cause
-            began = now
             held = addresses
             successor = source
             successorHeard = heardAt
@@ -94,8 +90,8 @@ extension VirtualRouter {
             release(address, of: resigning, now, &actions)
         case .deadline:
             if resigning.end <= now { finish(resigning, now, &actions) } else { repeatZero(resigning, now, &actions) }
-        case .wokeUp(_, let suspended):
-            if sleptThrough(resigning, suspended, now) { abandon(resigning, now, &actions) }
+        case .wokeUp(let absence, let suspended):
+            if sleptThrough(resigning, absence, suspended, now) { abandon(resigning, now, &actions) }
         case .handOver:
             actions.append(.handover(.notMaster))
         case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster, .gate, .sendFailed, .sent:
@@ -207,10 +203,12 @@ extension VirtualRouter {
 
     /// What waits in the queues is heard before the end is judged, so a pause that its peers have not noticed changes nothing; unless
     /// the end is known to be over, because a successor was there already, or a suspension has lost what would be waiting.
-    private func sleptThrough(_ resigning: Resigning, _ suspended: Duration, _ now: Instant) -> Bool {
+    private func sleptThrough(
+        _ resigning: Resigning, _ absence: Duration, _ suspended: Duration, _ now: Instant
+    ) -> Bool {
         if resigning.successor != nil, suspended > .zero || resigning.end + Resigning.margin <= now { return true }
         if suspended > .zero, resigning.end <= now + suspended { return true }
-        return now - resigning.began + suspended >= configuration.advertisementInterval * 3
+        return absence >= configuration.advertisementInterval * 3
     }
 
     /// It slept through the end: who took over meanwhile has not been heard yet. The addresses go without a word, and at least an

@@ -50,12 +50,12 @@ extension Seat {
     }
 
     /// It has slept through the end of its resignation: a successor was there, or is likely to be and was not heard. `suspended` is
-    /// part of the absence, and the end has been put off by it.
-    func isAsleep(_ suspended: Int64, at now: Int64) -> Bool {
+    /// part of `absence`, and the end has been put off by it.
+    func isAsleep(_ absence: Int64, _ suspended: Int64, at now: Int64) -> Bool {
         guard let leaving, let configuration else { return false }
         if leaving.successor >= 0, suspended > 0 || leaving.end + Leaving.margin <= now { return true }
         if suspended > 0, leaving.end - suspended <= now { return true }
-        return now - leaving.began >= 3 * configuration.advertisementInterval.nanoseconds
+        return absence >= 3 * configuration.advertisementInterval.nanoseconds
     }
 
     /// How long the kernel keeps an address that nobody renews: max(2 s, ⌊3 × interval⌋).

@@ -259,7 +259,7 @@ extension World {
         if seats[place].isAdvertising {
             seats[place].isLate = absence >= 3 * interval || now - seats[place].lastAdvertTried >= 4 * interval
         } else if seats[place].leaving != nil {
-            seats[place].isLate = seats[place].isAsleep(suspended, at: now)
+            seats[place].isLate = seats[place].isAsleep(absence, suspended, at: now)
         } else if seats[place].state == .backup, seats[place].claimGate != nil {
             // What the gate was for may be over: it is cancelled, and silence counts anew.
             if absence >= 3 * seats[place].learned { seats[place].due = wait }

@@ -171,6 +171,13 @@ import Wire
         }
     }
 
+    @Test func `a moment's absence late in it changes nothing`() {
+        var bench = stopping(Bench.configuration(interval: .milliseconds(100)))
+        _ = bench.run(for: .milliseconds(330))
+        bench.send(.wokeUp(absence: .milliseconds(15), suspended: .zero))
+        #expect(bench.actions.isEmpty && bench.state == .resigning)
+    }
+
     @Test func `with both versions a successor of version 2 has its second`() {
         var configuration = Bench.configuration(interval: .milliseconds(100))
         configuration.alsoVersion2 = true
