@@ -311,6 +311,11 @@ package struct Node: Hashable, Sendable {
 
     package func router(_ id: RouterID) -> VirtualRouter? { index(of: id).map { slots[$0].router } }
 
+    /// What `body` finds at a router, nil for one that is not known. It looks at it in its place: a copy counts references of a dozen lists.
+    package func look<Result>(at id: RouterID, _ body: (borrowing VirtualRouter) -> Result) -> Result? {
+        index(of: id).map { body(slots[$0].router) }
+    }
+
     /// What a router's peers are configured with that differs from it, as heard in the last minute.
     package func differences(of id: RouterID, at now: Instant) -> [HeardDifference] {
         index(of: id).map { slots[$0].differences.present(at: now) } ?? []

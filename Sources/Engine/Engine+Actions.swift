@@ -55,19 +55,24 @@ extension Engine {
     // MARK: - Adverts
 
     private func sendAdvert(_ priority: UInt8, for id: RouterID) {
-        guard let router = node.router(id), let source = router.standing.localAddress,
-            let link = table.link(named: router.configuration.interface),
-            let port = ports.advertPort(
-                SocketTag(family: router.configuration.family, interfaceIndex: link.index))
+        // Not the router itself: while a copy of it is at hand, counting an advert would copy all its counters.
+        let found = node.look(at: id) { router in
+            (
+                router.standing.localAddress, router.configuration, router.adverts(priority: priority),
+                router.awaitsSending
+            )
+        }
+        guard let (local, configuration, (advert, twin), awaited) = found, let source = local,
+            let link = table.link(named: configuration.interface),
+            let port = ports.advertPort(SocketTag(family: configuration.family, interfaceIndex: link.index))
         else {
             node.count(.advertSendErrors, for: id)
             return
         }
-        let (advert, twin) = router.adverts(priority: priority)
         sending = Sending()
-        send(advert, of: id, router.configuration, from: source, through: port)
-        if let twin { send(twin, of: id, router.configuration, from: source, through: port) }
-        judgeSending(of: id, awaited: router.awaitsSending)
+        send(advert, of: id, configuration, from: source, through: port)
+        if let twin { send(twin, of: id, configuration, from: source, through: port) }
+        judgeSending(of: id, awaited: awaited)
     }
 
     /// Tells the election when nobody could be sent to, and when somebody can again.

@@ -7,7 +7,11 @@ import Wire
 struct Seat {
     /// What the supervisor has configured, and what the engine has been told of it.
     var wanted: VirtualRouterConfiguration?
-    var configuration: VirtualRouterConfiguration?
+    var configuration: VirtualRouterConfiguration? {
+        didSet { interval = configuration?.advertisementInterval.nanoseconds ?? -1 }
+    }
+    /// Of `configuration`, nanoseconds; -1 without one. Asked after each step of every host.
+    private(set) var interval: Int64 = -1
     var wantsDisabled = false
     var isDisabled = false
     var wantsHeld = false

@@ -71,9 +71,9 @@ extension World {
             var candidate: Int?
             var hasMaster = false
             for host in 0..<plan.hosts where segments[segment].group[host] == group && isRunning(host) {
-                let seat = seats[plan.seat(host, router)]
-                if seat.isAdvertising { hasMaster = true }
-                if seat.configuration != nil, seat.state == .backup { candidate = host }
+                let place = plan.seat(host, router)
+                if seats[place].isAdvertising { hasMaster = true }
+                if seats[place].state == .backup, seats[place].interval >= 0 { candidate = host }
             }
             guard let candidate, !hasMaster else {
                 matches[router].noneSince[leader] = -1
@@ -89,14 +89,14 @@ extension World {
 
     private func judgePunctuality(_ router: Int) {
         for host in 0..<plan.hosts where isMasterNow(host, router) {
-            let seat = seats[plan.seat(host, router)]
-            guard let interval = seat.configuration?.advertisementInterval.nanoseconds else { continue }
-            let last = max(seat.lastAdvertTried, hosts[host].runnableSince)
-            if now - last > interval {
+            let place = plan.seat(host, router)
+            guard seats[place].interval >= 0 else { continue }
+            let last = max(seats[place].lastAdvertTried, hosts[host].runnableSince)
+            if now - last > seats[place].interval {
                 fail(.advertsInTime, router, host) { "the last advert was at \(seconds(last))" }
             }
-            guard seat.conflict >= 0 else { continue }
-            let heard = max(seat.conflict, hosts[host].runnableSince)
+            guard seats[place].conflict >= 0 else { continue }
+            let heard = max(seats[place].conflict, hosts[host].runnableSince)
             if now - heard > 1_000_000_000 {
                 fail(.lastWord, router, host) { "it heard another master at \(seconds(heard)) and has not announced" }
             }

@@ -187,7 +187,7 @@ extension World {
     /// resign wait for a third.
     mutating func judgeHolders(_ router: Int, _ disturbed: Int64) {
         var pair: (Int, Int)?
-        for better in 0..<plan.hosts where holds(better, router) && seats[plan.seat(better, router)].isAdvertising {
+        for better in 0..<plan.hosts where seats[plan.seat(better, router)].isAdvertising && holds(better, router) {
             for worse in 0..<plan.hosts where worse != better && holds(worse, router) {
                 let first = seats[plan.seat(better, router)]
                 let second = seats[plan.seat(worse, router)]
@@ -217,11 +217,11 @@ extension World {
 
     /// It answers for the first address of the router, and is able to let go of it.
     private func holds(_ host: Int, _ router: Int) -> Bool {
-        let seat = seats[plan.seat(host, router)]
-        guard seat.isAdvertising || seat.leaving != nil, let first = seat.configuration?.addresses.first else {
-            return false
-        }
-        return seat.held.contains(first) && isRunning(host) && hosts[host].hasCarrier[plan.routers[router].segment]
+        let place = plan.seat(host, router)
+        guard seats[place].isAdvertising || seats[place].leaving != nil, isRunning(host),
+            let first = seats[place].configuration?.addresses.first
+        else { return false }
+        return seats[place].held.contains(first) && hosts[host].hasCarrier[plan.routers[router].segment]
     }
 
     // MARK: - Absence
@@ -311,7 +311,7 @@ extension World {
         seats[place].isSendDoubtful = true
     }
 
-    func judgeMuteness(_ election: VirtualRouter, _ host: Int, _ router: Int) {
+    func judgeMuteness(_ election: Sight, _ host: Int, _ router: Int) {
         if seats[plan.seat(host, router)].mustFallSilent, election.isAdvertising {
             fail(.leavesWhenMute, router, host) { "no advert has left it for three intervals" }
         }

@@ -4,7 +4,27 @@
 import Election
 import Wire
 
+/// What the rules look at of an election.
+struct Sight {
+    var state: StateName
+    var priority: UInt8
+    var isAdvertising: Bool
+    var awaitsSending: Bool
+    var deadline: Instant?
+
+    init(_ election: borrowing VirtualRouter) {
+        state = election.stateName
+        priority = election.standing.effectivePriority
+        isAdvertising = election.isAdvertising
+        awaitsSending = election.awaitsSending
+        deadline = election.deadline
+    }
+}
+
 extension World {
+    /// Nil while the host does not know the router.
+    func sight(of host: Int, _ router: Int) -> Sight? { hosts[host].node.look(at: id(host, router)) { Sight($0) } }
+
     /// What an advert must do to the router that hears it.
     enum Expectation {
         /// It is not heard at all.
@@ -188,7 +208,7 @@ extension World {
 
     mutating func judgeAnnouncement(_ range: Range<Int>, _ host: Int, _ router: Int) {
         let place = plan.seat(host, router)
-        guard let election = hosts[host].node.router(id(host, router)), election.stateName == .master else {
+        guard sight(of: host, router)?.state == .master else {
             fail(.announcesAsMaster, router, host) { "it announces though it is not master" }
             return
         }
@@ -225,10 +245,8 @@ extension World {
             return
         }
         seats[place].delayedUntil = nil
-        guard let configuration = seats[place].configuration,
-            let election = hosts[host].node.router(id(host, router))
-        else { return }
-        seats[place].priority = election.standing.effectivePriority
+        guard let configuration = seats[place].configuration, let election = sight(of: host, router) else { return }
+        seats[place].priority = election.priority
         switch transition.cause {
         case .late:
             // What waits is heard next; if that is nothing, an interval and the skew time pass first.
@@ -270,11 +288,9 @@ extension World {
     /// Takes over what the election looks like after a step.
     mutating func refresh(_ host: Int, _ router: Int) {
         let place = plan.seat(host, router)
-        guard seats[place].configuration != nil, let election = hosts[host].node.router(id(host, router)) else {
-            return
-        }
-        let state = election.stateName
-        let priority = election.standing.effectivePriority
+        guard seats[place].interval >= 0, let election = sight(of: host, router) else { return }
+        let state = election.state
+        let priority = election.priority
         let wasMaster = seats[place].state == .master
         seats[place].state = state
         judgeMuteness(election, host, router)
@@ -315,13 +331,12 @@ extension World {
     /// Compares the election with the facts, once the engine has been told of all of them.
     mutating func judgeStanding(_ host: Int, _ router: Int) {
         let place = plan.seat(host, router)
-        guard let configuration = seats[place].configuration, let election = hosts[host].node.router(id(host, router)),
-            violation == nil
+        guard let configuration = seats[place].configuration, let election = sight(of: host, router), violation == nil
         else { return }
         let facts = facts(host, router, configuration)
-        if election.standing.effectivePriority != facts.priority {
+        if election.priority != facts.priority {
             fail(.obeysFacts, router, host) {
-                "its priority is \(election.standing.effectivePriority), by the facts \(facts.priority)"
+                "its priority is \(election.priority), by the facts \(facts.priority)"
             }
         }
         let isUnwanted = seats[place].isDisabled || seats[place].isRemoved || hosts[host].isStopping
@@ -334,13 +349,13 @@ extension World {
             let isLeaving = seats[place].releaseGate != nil && isUnwanted && facts.hasCarrier
             if election.isAdvertising, !isLeaving {
                 fail(.obeysFacts, router, host) { "it is master though it may not run" }
-            } else if election.stateName == .backup {
+            } else if election.state == .backup {
                 fail(.obeysFacts, router, host) { "it is backup though it may not run" }
             }
-        } else if election.stateName == .disabled || election.stateName == .initialize
-            || (election.stateName == .fault && election.deadline == nil)
+        } else if election.state == .disabled || election.state == .initialize
+            || (election.state == .fault && election.deadline == nil)
         {
-            fail(.obeysFacts, router, host) { "it is \(election.stateName.word) without a reason" }
+            fail(.obeysFacts, router, host) { "it is \(election.state.word) without a reason" }
         }
         if election.isAdvertising, !election.awaitsSending,
             let missing = configuration.addresses.first(where: { !seats[place].held.contains($0) })

@@ -175,9 +175,11 @@ extension Supervisor {
                 awaited.isToRepeat = true
                 continue
             }
+            let isOut = state == .resigning || state == .backup
+            let held = isOut ? "; this host stays held back, vipd enable \(name) ends that" : ""
             endHandover(
-                name, .untold("the engine ended during the handover; vipd status tells who is master now"),
-                holds: state == .resigning || state == .backup)
+                name, .untold("the engine ended during the handover; vipd status tells who is master now\(held)"),
+                holds: isOut)
         }
     }
 

@@ -233,6 +233,8 @@ def test_an_engine_that_dies_during_a_handover_is_told_at_once(lab):
     assert process.returncode == 2 and "the engine ended during the handover" in errors, errors
     assert time.monotonic() - started < 2
     a.wait_ready()
+    assert a.router()["held"], "another host may be master by now: the new engine must not take it back from that one"
+    assert "held back" in errors and a.cli("enable", "database").returncode == 0
     assert a.router()["held"] is None
 
 
