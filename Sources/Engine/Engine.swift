@@ -32,9 +32,9 @@ package final class Engine {
     /// Where adverts of hundreds of virtual routers come in a row, being woken for each costs more than reading it. After so
     /// many turns for adverts alone, none further than `moderationGap` from the last, the engine lets more come for
     /// `moderation` before it looks again, unless a deadline is near. All in nanoseconds.
-    static let turnsInARow = 4
+    static let turnsInARow = 2
     static let moderationGap: Int64 = 500_000
-    static let moderation: Int64 = 200_000
+    static let moderation: Int64 = 300_000
 
     enum Token {
         static let supervisor: UInt64 = 1
