@@ -40,6 +40,11 @@ extension VirtualRouter {
             let silence = now - master.lastAdvert + suspended
             if absence >= configuration.advertisementInterval * 3 || isOverdue(silence) {
                 giveUp(master, after: silence, now, &actions)
+            } else if suspended > .zero {
+                // The monotonic clock stood still; its peers' patience did not.
+                var master = master
+                master.lastAdvert = master.lastAdvert - suspended
+                state = .master(master)
             }
         case .sendFailed(let code):
             sendFailed(master, code, now, &actions)

@@ -41,6 +41,14 @@ import Wire
         #expect(woken.released && woken.state == .backup)
     }
 
+    @Test func `two suspensions without an advert in between add up`() {
+        var bench = Bench.master()  // Its last advert was half an interval ago.
+        asleep(&bench, .milliseconds(1_800), suspended: true)
+        #expect(bench.state == .master && bench.actions.isEmpty)
+        asleep(&bench, .milliseconds(1_800), suspended: true)
+        #expect(bench.released && bench.sentPriorities.isEmpty && bench.state == .backup)
+    }
+
     @Test func `a reload to a shorter interval is no silence`() {
         var bench = Bench.master(Bench.configuration(interval: .seconds(10)))
         bench.now = bench.now + .milliseconds(400)
