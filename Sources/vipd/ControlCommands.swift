@@ -136,9 +136,14 @@ private func asked(for name: String, _ client: StatusClient) throws -> RouterSta
 
 /// Exit code 2 for an unknown name, 1 when the agent cannot do it now.
 private func change(_ verb: String, _ name: String, _ client: StatusClient) throws -> StatusClient.Answer {
+    try order("/v1/routers/\(percentEncoded(name))/\(verb)", client)
+}
+
+/// Asks for a change. Exit code 1 when the agent cannot do it now, 2 for every other answer but yes, with its sentence.
+func order(_ path: String, _ client: StatusClient) throws -> StatusClient.Answer {
     let answer: StatusClient.Answer
     do {
-        answer = try client.ask("POST", "/v1/routers/\(percentEncoded(name))/\(verb)")
+        answer = try client.ask("POST", path)
     } catch {
         complain(error.description)
         throw Exit.unknown

@@ -26,17 +26,7 @@ struct UpgradeCommand: ParsableCommand {
     func run() throws {
         var client = socket.client
         client.timeout = Self.patience
-        let answer: StatusClient.Answer
-        do {
-            answer = try client.ask("POST", "/v1/upgrade")
-        } catch {
-            complain(error.description)
-            throw Exit.unknown
-        }
-        guard answer.code == 200 else {
-            complain(answer.sentence)
-            throw answer.code == 409 ? Exit.no : Exit.unknown
-        }
+        let answer = try order("/v1/upgrade", client)
         try tell(try outcome(of: try decode(UpgradeStatus.self, answer)))
     }
 
