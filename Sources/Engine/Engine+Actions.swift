@@ -165,14 +165,14 @@ extension Engine {
 
     private func announce(_ range: Range<Int>, for id: RouterID) {
         // The advert before it may have been the last of three intervals that could not be sent.
-        guard let router = node.router(id), router.stateName == .master,
-            let link = table.link(named: router.configuration.interface),
-            let hardware = link.hardwareAddress
+        let found = node.look(at: id) { ($0.stateName, $0.configuration.interface, $0.advertised) }
+        guard let (state, interface, advertised) = found, state == .master,
+            let link = table.link(named: interface), let hardware = link.hardwareAddress
         else { return }
-        let isRouter = router.configuration.family == .ipv6 && Forwarding.isOn(interface: link.name)
-        for place in range where place < router.advertised.count {
+        let isRouter = advertised.first?.family == .ipv6 && Forwarding.isOn(interface: link.name)
+        for place in range where place < advertised.count {
             let frame: [UInt8]
-            switch router.advertised[place] {
+            switch advertised[place] {
             case .ipv4(let address):
                 frame = ARPPacket.gratuitousRequest(address, at: hardware).frame()
             case .ipv6(let address):
