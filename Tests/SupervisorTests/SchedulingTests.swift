@@ -16,7 +16,9 @@ private final class Sleeper {
     /// `prefix` is put before the command.
     init(prefix: [String] = []) throws {
         child = try ChildProcess(
-            ProcessRequest(arguments: prefix + ["/bin/sleep", "30"], environment: ["PATH=/usr/bin:/bin"]))
+            // As the engine is started: an ordinary child makes itself ordinary in the moments before its exec.
+            ProcessRequest(
+                arguments: prefix + ["/bin/sleep", "30"], environment: ["PATH=/usr/bin:/bin"], isOrdinary: false))
     }
 
     deinit {
