@@ -89,10 +89,15 @@ extension VirtualRouter {
 
     /// FSM-B-4: Active_Adver_Interval := received (version 3), and who the master is.
     mutating func learn(_ advert: Advertisement, from source: IPAddress, at heardAt: Instant) {
-        if configuration.version == .v3 { masterInterval = min(advert.interval, configuration.longestInterval) }
+        masterInterval = believedInterval(of: advert)
         master = source
         masterPriority = advert.priority
         lastHeard = heardAt
+    }
+
+    /// Active_Adver_Interval as this advert has it; version 2 knows only the configured one.
+    func believedInterval(of advert: Advertisement) -> Duration {
+        configuration.version == .v3 ? min(advert.interval, configuration.longestInterval) : masterInterval
     }
 
     private func cause(of backup: Backup, _ now: Instant) -> Cause {

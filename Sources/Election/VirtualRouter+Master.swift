@@ -63,8 +63,11 @@ extension VirtualRouter {
     ) {
         let own = standing.effectivePriority
         var master = master
+        // A new engine finds in its sockets what came while there was none: a master that has been silent ever since is gone.
+        if advert.priority >= own, isOver(advert, heardAt: heardAt, now) { return }
         if advert.priority == 0 {  // FSM-A-3
             master.nextAdvert = now + configuration.advertisementInterval
+            master.spreads = false
             master.lastAdvert = now
             actions.append(.sendAdvert(priority: own))
             // Who resigns was master, too, and announced (promise 3).
@@ -78,6 +81,13 @@ extension VirtualRouter {
             answerLower(&master, now, &actions)
             state = .master(master)
         }
+    }
+
+    /// Whether a backup that had heard nothing since this advert would be master now.
+    private func isOver(_ advert: Advertisement, heardAt: Instant, _ now: Instant) -> Bool {
+        let interval = believedInterval(of: advert)
+        let wait = Timing.masterDown(configuration.version, priority: standing.effectivePriority, interval: interval)
+        return heardAt + wait <= now
     }
 
     /// One last advert that cannot win, so that the winner hears us and announces again; then the addresses go, at once or
@@ -158,8 +168,9 @@ extension VirtualRouter {
             master.lastAdvert = now
             let interval = configuration.advertisementInterval
             let passed = (now - master.nextAdvert).nanoseconds / interval.nanoseconds
-            master.nextAdvert = master.nextAdvert + interval * Int(passed + 1) - master.advance
-            master.advance = .zero
+            master.nextAdvert = master.nextAdvert + interval * Int(passed + 1)
+            if master.spreads { master.nextAdvert = master.nextAdvert - turn.advance(in: interval) }
+            master.spreads = false
         }
         announce(&master, now, &actions)
         state = .master(master)

@@ -43,8 +43,8 @@ package struct VirtualRouter: Hashable, Sendable {
         var nextAdvert: Instant
         /// When the last advert was sent.
         var lastAdvert: Instant
-        /// By how much the first interval is shorter, so that adverts of many routers do not go out in one burst.
-        var advance = Duration.zero
+        /// The next interval is shorter, so that adverts of many routers do not go out in one burst.
+        var spreads = false
         /// Since when no advert could be sent; nil while they can.
         var muteSince: Instant?
         /// The addresses wait until the first advert is known to be sent, because the last time none could.
@@ -280,9 +280,7 @@ package struct VirtualRouter: Hashable, Sendable {
         // The advert is due at once but goes out with the first deadline, after what is queued has been read.
         let burst = AnnouncementBurst(resumingAt: now, configuration.announcements)
         state = .master(
-            Master(
-                nextAdvert: now, lastAdvert: now, advance: turn.advance(in: configuration.advertisementInterval),
-                claiming: .resumed, burst: burst))
+            Master(nextAdvert: now, lastAdvert: now, spreads: true, claiming: .resumed, burst: burst))
         actions.append(.claim(configuration.addresses))
     }
 

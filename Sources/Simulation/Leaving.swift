@@ -88,6 +88,14 @@ extension Seat {
         waitForSilence()
     }
 
+    /// The master-down interval as this advert sets it.
+    func patience(with packet: Packet) -> Int64 {
+        guard let configuration else { return 0 }
+        guard configuration.version == .v3 else { return 3 * learned + skew(.v2) }
+        let interval = min(packet.interval, configuration.longestInterval.nanoseconds)
+        return 3 * interval + interval * (256 - Int64(priority)) / 256
+    }
+
     /// The master-down interval after the last advert that was obeyed.
     mutating func waitForSilence() {
         guard let configuration else { return }

@@ -127,7 +127,8 @@ extension World {
         hosts[host].suspendedSince = now
     }
 
-    /// Nothing wakes the engine but its next timer or packet.
+    /// The engine's timer counts the suspension: what should have fired meanwhile fires at once, and so does its once-a-second
+    /// work. What waits for less goes on waiting.
     private mutating func resume(_ host: Int, _ index: Int) {
         guard hosts[host].suspendedBy == index else { return }
         let length = now - hosts[host].suspendedSince
@@ -140,11 +141,14 @@ extension World {
         for router in plan.routers.indices { seats[plan.seat(host, router)].shift(by: length) }
         if hosts[host].pausedSince >= 0 { hosts[host].pausedSince = now }
         guard hosts[host].isUp else { return }
+        let isDue = hosts[host].wake <= now || length >= 1_000_000_000
         if hosts[host].wake < .max {
             hosts[host].wake += length
             queue.add(.wake, at: hosts[host].wake, host: host)
         }
-        if hosts[host].pausedUntil <= now { run(host) }
+        guard hosts[host].pausedUntil <= now else { return }
+        run(host)
+        if isDue { turn(host) }
     }
 
     private mutating func takeDown(_ host: Int, _ kind: PlannedFault.Kind, _ index: Int) {

@@ -109,6 +109,9 @@ extension World {
         // The winner may resign at that moment, and its two adverts cross on the way.
         let winner = seats[plan.seat(leaving.successor, router)]
         if leaving.isYield, winner.state != .master, winner.since + plan.delay.upperBound >= leaving.began { return }
+        // An advert from before the resignation may come after it, and the successor stands back for nobody.
+        let crossing = max(leaving.began + plan.delay.upperBound, hosts[leaving.successor].runnableSince)
+        if winner.state != .master, winner.lastMaster == host, winner.since <= crossing + Leaving.overlap { return }
         let hasHeir = (0..<plan.hosts).contains {
             $0 != host && seats[plan.seat($0, router)].held.contains(address)
         }
@@ -152,7 +155,9 @@ extension World {
                 !configuration.gatesClaim, hears(seat, seats[place]),
                 // Its adverts are heard, too, and it takes over soon enough.
                 hears(seats[place], seat),
-                seat.skew(configuration.version) + 2 * plan.delay.upperBound < leaving.end - leaving.began
+                // Each priority 0 starts its wait anew.
+                seat.skew(configuration.version) + 2 * Leaving.spacing + 2 * plan.delay.upperBound
+                    < leaving.end - leaving.began
             else { continue }
             fail(.makesBeforeBreak, router, host) { "it ends, and host \(other + 1) could have taken over" }
         }

@@ -64,6 +64,8 @@ extension World {
                 if packet.priority == 0 { seats[place].phase = now % configuration.advertisementInterval.nanoseconds }
                 return .staysMaster(answers: packet.priority == 0)
             }
+            // It was sent before an engine was there to hear it, and nothing came of its sender since.
+            if heardAt + seats[place].patience(with: packet) <= now { return .stays(advertising: true) }
             seats[place].follow(packet, heardAt: heardAt)
             return .yields
         }

@@ -227,6 +227,32 @@ import Wire
         #expect(log[1] == .milliseconds(100) - Turn(64).advance(in: .milliseconds(100)))
         #expect(log[2] - log[1] == .milliseconds(100))
     }
+
+    @Test func `a resignation in what was queued starts the timer of one that resumes, and nothing shortens it later`()
+    {
+        var bench = Bench(Bench.configuration(interval: .milliseconds(100)))
+        bench.router.turn = Turn(64)
+        bench.router.standing = bench.standing
+        bench.send(.resumeMaster)
+        bench.advert(0)
+        let log = bench.run(for: .milliseconds(400)).filter { $0.action == .sendAdvert(priority: 100) }.map(\.after)
+        #expect(log == [100, 200, 300, 400].map { .milliseconds($0) })
+    }
+
+    @Test func `one that resumes into a shorter interval takes its place in that one`() {
+        var bench = Bench(Bench.configuration(interval: .seconds(10)))
+        bench.router.turn = Turn(64)
+        bench.router.standing = bench.standing
+        bench.send(.resumeMaster)
+        var new = bench.router.configuration
+        new.advertisementInterval = .milliseconds(100)
+        bench.actions = []
+        bench.router.reconfigure(new, bench.now, &bench.actions)
+        let log = bench.run(for: .milliseconds(400)).filter { $0.action == .sendAdvert(priority: 100) }.map(\.after)
+        #expect(log.first == .zero)
+        #expect(log[1] == .milliseconds(100) - Turn(64).advance(in: .milliseconds(100)))
+        #expect(log[2] - log[1] == .milliseconds(100))
+    }
 }
 
 extension [Duration] {

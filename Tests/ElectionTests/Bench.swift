@@ -71,13 +71,13 @@ struct Bench {
 
     mutating func advert(
         _ priority: UInt8, from peer: IPAddress = Bench.greaterPeer, interval: Duration? = nil,
-        form: ChecksumForm = .message, addresses: [IPAddress] = [Bench.vip.address]
+        form: ChecksumForm = .message, addresses: [IPAddress] = [Bench.vip.address], heardAt: Instant? = nil
     ) {
         let advert = Advertisement(
             version: router.configuration.version, vrid: 10, priority: priority, addressCount: 1,
             interval: interval ?? router.configuration.advertisementInterval, checksumForm: form,
             addressDigest: AddressDigest(addresses))
-        send(.advert(advert, from: peer, heardAt: now))
+        send(.advert(advert, from: peer, heardAt: heardAt ?? now))
     }
 
     /// Moves the clock and serves the deadline if it has come.

@@ -199,6 +199,19 @@ import Wire
         #expect(bench.released)
     }
 
+    /// The sockets outlive the engine; the next one finds in them what came while there was none.
+    @Test(arguments: [ProtocolVersion.v2, .v3])
+    func `a better advert of somebody who has been silent since for a master-down interval ends nothing`(
+        _ version: ProtocolVersion
+    ) {
+        var bench = Bench.master(Bench.configuration(version: version))
+        let wait = bench.router.masterDownInterval
+        bench.advert(200, heardAt: bench.now - wait)
+        #expect(bench.state == .master && bench.actions == [])
+        bench.advert(200, heardAt: bench.now - wait + .nanoseconds(1))
+        #expect(bench.state == .resigning)
+    }
+
     @Test func `a master that yields sends one last advert that cannot win before its addresses go`() {
         var bench = Bench.master()
         bench.advert(101)
