@@ -41,9 +41,10 @@ extension VirtualRouter {
             if absence >= configuration.advertisementInterval * 3 || isOverdue(silence) {
                 giveUp(master, after: silence, now, &actions)
             } else if suspended > .zero {
-                // The monotonic clock stood still; its peers' patience did not.
+                // The monotonic clock stood still; its peers' patience did not, so what they wait for is due so much earlier.
                 var master = master
                 master.lastAdvert = master.lastAdvert - suspended
+                master.nextAdvert = master.nextAdvert - suspended
                 state = .master(master)
             }
         case .sendFailed(let code):

@@ -111,7 +111,6 @@ extension Seat {
         if muteSince >= 0 { muteSince += length }
         lastObeyed += length
         for host in versionThree.indices where versionThree[host] >= 0 { versionThree[host] += length }
-        phase = Self.unknownPhase
         guard leaving != nil else { return }
         leaving?.end += length
         if let next = leaving?.nextAdvert, next < .max { leaving?.nextAdvert = next + length }

@@ -128,7 +128,7 @@ extension World {
     }
 
     /// The engine's timer counts the suspension: what should have fired meanwhile fires at once, and so does its once-a-second
-    /// work. What waits for less goes on waiting.
+    /// work; what has not come yet fires when it would have.
     private mutating func resume(_ host: Int, _ index: Int) {
         guard hosts[host].suspendedBy == index else { return }
         let length = now - hosts[host].suspendedSince
@@ -141,14 +141,9 @@ extension World {
         for router in plan.routers.indices { seats[plan.seat(host, router)].shift(by: length) }
         if hosts[host].pausedSince >= 0 { hosts[host].pausedSince = now }
         guard hosts[host].isUp else { return }
-        let isDue = hosts[host].wake <= now || length >= 1_000_000_000
-        if hosts[host].wake < .max {
-            hosts[host].wake += length
-            queue.add(.wake, at: hosts[host].wake, host: host)
-        }
         guard hosts[host].pausedUntil <= now else { return }
         run(host)
-        if isDue { turn(host) }
+        if hosts[host].wake <= now || length >= 1_000_000_000 { turn(host) }
     }
 
     private mutating func takeDown(_ host: Int, _ kind: PlannedFault.Kind, _ index: Int) {

@@ -111,7 +111,8 @@ extension World {
         if leaving.isYield, winner.state != .master, winner.since + plan.delay.upperBound >= leaving.began { return }
         // An advert from before the resignation may come after it, and the successor stands back for nobody.
         let crossing = max(leaving.began + plan.delay.upperBound, hosts[leaving.successor].runnableSince)
-        if winner.state != .master, winner.lastMaster == host, winner.since <= crossing + Leaving.overlap { return }
+        let standsBack = (leaving.began...crossing + Leaving.overlap).contains(winner.since)
+        if winner.state != .master, winner.lastMaster == host, standsBack { return }
         let hasHeir = (0..<plan.hosts).contains {
             $0 != host && seats[plan.seat($0, router)].held.contains(address)
         }
@@ -242,7 +243,13 @@ extension World {
         }
         hosts[host].pausedSince = -1
         hosts[host].suspendedFor = 0
-        guard late + suspended >= 10_000_000 else { return }
+        guard late + suspended >= 10_000_000 else {
+            // Too little to be told of: the timer of its adverts goes on where it stood still.
+            if suspended > 0 {
+                for router in plan.routers.indices { seats[plan.seat(host, router)].phase = Seat.unknownPhase }
+            }
+            return
+        }
         note(host) { "runs again after \(span(late + suspended))" }
         var wereMasters = [Bool](repeating: false, count: plan.routers.count)
         for router in plan.routers.indices {

@@ -49,6 +49,16 @@ import Wire
         #expect(bench.released && bench.sentPriorities.isEmpty && bench.state == .backup)
     }
 
+    @Test func `an advert that a suspension has held up goes out at once`() {
+        var bench = Bench.master()  // Its last advert was half an interval ago.
+        asleep(&bench, .milliseconds(2_900), suspended: true)
+        #expect(bench.state == .master && bench.actions.isEmpty && (bench.untilDeadline ?? .zero) <= .zero)
+        bench.wait(.zero)
+        #expect(bench.sentPriorities == [100])
+        // In step with its adverts of before, by the clock of its peers.
+        #expect(bench.untilDeadline == .milliseconds(600))
+    }
+
     @Test func `a reload to a shorter interval is no silence`() {
         var bench = Bench.master(Bench.configuration(interval: .seconds(10)))
         bench.now = bench.now + .milliseconds(400)

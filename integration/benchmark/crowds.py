@@ -116,7 +116,7 @@ def takeover_of_routers(peer, count):
         begun = time.time_ns()
         for pid in a.pids().values():
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(4)
+        time.sleep(2.5)
         seen = watch.stop()
         return _spread(seen, begun, [address for *_, address in planned], lab["b"], cables)
 
@@ -134,7 +134,7 @@ def takeover_of_addresses(peer, count, family, split):
         watch = Watch(lab["client"])
         begun = time.time_ns()
         lab.cut("a")
-        time.sleep(4)
+        time.sleep(2.5)
         seen = watch.stop()
         found = _spread(seen, begun, addresses, lab["b"], ("eth0",))
         if family == IPV4:

@@ -78,11 +78,11 @@ def _cost(count, run, peers):
 
 
 def _routers(peer, run):
-    return Job("routers-1020", (peer,), 0.1, run, True, EXACT * 3, 17, lambda: {peer: crowds.takeover_of_routers(peer, 1020)})
+    return Job("routers-1020", (peer,), 0.1, run, True, EXACT * 3, 15.5, lambda: {peer: crowds.takeover_of_routers(peer, 1020)})
 
 
 def _addresses(name, peer, run):
-    return Job(name, (peer,), 0.1, run, True, EXACT * 3, 11, lambda: {peer: crowds.takeover_of_addresses(peer, *ADDRESSES[name])})
+    return Job(name, (peer,), 0.1, run, True, EXACT * 3, 9.5, lambda: {peer: crowds.takeover_of_addresses(peer, *ADDRESSES[name])})
 
 
 def plan(full, runs=None, names=(), peers=(), intervals=()):
