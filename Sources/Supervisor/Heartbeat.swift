@@ -43,9 +43,6 @@ struct HeartbeatJudge: Hashable {
         return silence > limit
             ? .silent(silence, limit: limit, lookAt: now + period) : .alive(lookAt: now + period)
     }
-
-    /// The silence has a reason that is not the engine's.
-    mutating func excuse(at now: Nanoseconds) { grace = now }
 }
 
 /// What the kernel says of a process that is silent.
