@@ -1,25 +1,67 @@
-// The addresses of a virtual router: which ones can be served at all, the link-local one that RFC 9568 §5.2.9 wants first,
-// and how many fit into an advert.
+// The addresses of a virtual router: which ones can be served at all, which of them adverts list, the link-local one that
+// RFC 9568 §5.2.9 wants first, and how many fit into an advert.
 
 import Election
 import Wire
 
+/// The addresses of a router as they were written.
+struct WrittenAddresses {
+    var advertised: [Located<InterfaceAddress>] = []
+    /// Those with `advertise: no`.
+    var unadvertised: [Located<InterfaceAddress>] = []
+}
+
 extension Problems {
+    /// One message carries a configuration to the engine, and one a snapshot back; and a claim has to end some time.
+    private static let addressLimit = 2_000
+
     /// The items of `addresses` that are good, with their places.
-    mutating func addresses(_ node: Node) -> [Located<InterfaceAddress>] {
-        let form = "ADDRESS or ADDRESS/PREFIX"
-        guard let items = list(node, "addresses", of: "addresses") else { return [] }
-        var result: [Located<InterfaceAddress>] = []
+    mutating func addresses(_ node: Node) -> WrittenAddresses {
+        var result = WrittenAddresses()
+        guard let items = list(node, "addresses", of: "addresses") else { return result }
+        if items.count > Self.addressLimit {
+            add(node.place, "at most \(Self.addressLimit) addresses are allowed, not \(items.count)")
+            return result
+        }
+        let before = count
+        var places: [IPAddress: Place] = [:]
         for item in items {
-            guard let address = address(item, "an address", form: form) else { continue }
-            if let first = result.first(where: { $0.value.address == address.address }) {
-                let line = reference(to: first.place, from: item.place)
+            guard let (address, isAdvertised) = addressItem(item) else { continue }
+            if let first = places[address.address] {
+                let line = reference(to: first, from: item.place)
                 add(item.place, "address \(address.address) is already on \(line)")
                 continue
             }
-            result.append(Located(value: address, place: item.place))
+            places[address.address] = item.place
+            let located = Located(value: address, place: item.place)
+            if isAdvertised { result.advertised.append(located) } else { result.unadvertised.append(located) }
+        }
+        if result.advertised.isEmpty, count == before {
+            add(node.place, "an advert lists at least one address; leave 'advertise: no' out of one of them")
         }
         return result
+    }
+
+    /// An address, or a mapping of it and what makes it special.
+    private mutating func addressItem(_ item: Node) -> (InterfaceAddress, isAdvertised: Bool)? {
+        let form = "ADDRESS or ADDRESS/PREFIX"
+        guard case .mapping(let entries) = item.content, !Self.isUnquoted(entries) else {
+            return address(item, "an address", form: form).map { ($0, true) }
+        }
+        guard let fields = Fields<AddressKey>(item, subject: "an address", place: item.place, problems: &self) else {
+            return nil
+        }
+        let isAdvertised = fields[.advertise].map { boolean($0, "advertise") } ?? true
+        guard let node = fields.required(.address, form, problems: &self),
+            let address = address(node, "address", form: form), let isAdvertised
+        else { return nil }
+        return (address, isAdvertised)
+    }
+
+    /// `2001:db8::` without quotes is a mapping from `2001:db8:` to nothing.
+    private static func isUnquoted(_ entries: [Entry]) -> Bool {
+        guard entries.count == 1, let entry = entries.first else { return false }
+        return entry.key.utf8.contains(UInt8(ascii: ":"))
     }
 
     /// One address that a host can serve.
@@ -128,6 +170,7 @@ extension Problems {
             ? "an advert counts up to 255" : "an advert of 1500 octets holds 90 IPv6 addresses"
         add(
             place,
-            "\(addresses.count) addresses\(added) do not fit into one advert: \(reason); make a second virtual router")
+            "\(addresses.count) addresses\(added) do not fit into one advert: \(reason); leave the others out of it, as"
+                + " {address: ADDRESS, advertise: no}, or make a second virtual router")
     }
 }

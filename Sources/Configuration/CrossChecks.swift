@@ -70,9 +70,9 @@ extension Problems {
                 let ip = peer.value.address
                 let owner = routers.first { other in
                     (!ip.isLinkLocal || other.interface == router.interface)
-                        && other.addresses.contains { $0.value.address == ip }
+                        && other.served.contains { $0.value.address == ip }
                 }
-                guard let owner, let address = owner.addresses.first(where: { $0.value.address == ip }) else {
+                guard let owner, let address = owner.served.first(where: { $0.value.address == ip }) else {
                     continue
                 }
                 let line = reference(to: address.place, from: peer.place)
@@ -92,7 +92,7 @@ extension Problems {
         }
         var seen: [Scope: (router: String, place: Place)] = [:]
         for router in routers {
-            for address in router.addresses {
+            for address in router.served {
                 let ip = address.value.address
                 let scope = Scope(address: ip, interface: ip.isLinkLocal ? router.interface : nil)
                 if let first = seen[scope] {

@@ -65,6 +65,11 @@ enum RouterKey: String, FieldKey {
     case hooks
 }
 
+enum AddressKey: String, FieldKey {
+    case address
+    case advertise
+}
+
 enum PeerKey: String, FieldKey {
     case address
     case minimumTTL = "minimum-ttl"
@@ -99,8 +104,8 @@ package enum KnownKeys {
     /// Every key, each once, in the order of the reference.
     package static let all: [String] = {
         let lists = [
-            TopKey.names, StatusSocketKey.names, EngineKey.names, CheckKey.names, RouterKey.names, PeerKey.names,
-            AnnounceKey.names, RouterCheckKey.names, CommandKey.names, HookKey.names,
+            TopKey.names, StatusSocketKey.names, EngineKey.names, CheckKey.names, RouterKey.names,
+            AddressKey.names, PeerKey.names, AnnounceKey.names, RouterCheckKey.names, CommandKey.names, HookKey.names,
         ]
         var result: [String] = []
         for name in lists.joined() where !result.contains(name) { result.append(name) }

@@ -165,8 +165,9 @@ extension RouterDraft {
             interface: interface, vrid: vrid, version: version.version, alsoVersion2: version.alsoVersion2,
             priority: priority, advertisementInterval: interval, preempt: preempt, preemptDelay: preemptDelay,
             startDelay: startDelay, intervalLimit: intervalLimit, peers: peers.map(\.value),
-            addresses: addresses.map(\.value), checksum: checksum,
-            password: password, strictFirstAddress: strictFirstAddress, announcements: announcements, lease: lease,
+            addresses: served.map(\.value), unadvertised: unadvertised.count,
+            checksum: checksum, password: password, strictFirstAddress: strictFirstAddress,
+            announcements: announcements, lease: lease,
             checks: [],
             gatesClaim: gateClaim != nil, gatesRelease: gateRelease != nil)
         let uses = checks.compactMap { use -> RouterCheck? in

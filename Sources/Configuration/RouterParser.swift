@@ -38,6 +38,8 @@ struct RouterDraft {
     var peers: [Located<UnicastPeer>] = []
     /// In the order of the advert.
     var addresses: [Located<InterfaceAddress>] = []
+    /// Those that adverts do not list, the router's own family first.
+    var unadvertised: [Located<InterfaceAddress>] = []
     var checksum: ChecksumPolicy?
     var password: [UInt8]?
     var strictFirstAddress: Bool?
@@ -50,6 +52,9 @@ struct RouterDraft {
 
     /// `peers` was written, whatever is in it.
     var isUnicast = false
+
+    /// All that it holds as master.
+    var served: [Located<InterfaceAddress>] { addresses + unadvertised }
 
     var family: AddressFamily? { addresses.first?.value.address.family }
 }
@@ -121,24 +126,39 @@ extension Problems {
         guard let node = fields.required(.addresses, "a list with at least one address", problems: &self) else {
             return
         }
-        var written = addresses(node)
+        let all = addresses(node)
+        var written = all.advertised
         guard let family = written.first?.value.address.family else { return }
         for other in written where other.value.address.family != family {
             let name = family == .ipv4 ? "IPv4" : "IPv6"
             add(
                 other.place,
-                "\(other.value) is not \(name), as the first address is; each family elects for itself, so make a second"
-                    + " virtual router for it")
+                "\(other.value) is not \(name), as the first address is; to let it follow this election write {address:"
+                    + " \"\(other.value)\", advertise: no}, or make a second virtual router, for an election of its own"
+            )
         }
         written.removeAll { $0.value.address.family != family }
         draft.addresses = completed(
             written, vrid: draft.vrid, linkLocal: fields[.linkLocal], addressesPlace: fields.place(of: .addresses))
         checkCount(draft.addresses, written: written.count, at: fields.place(of: .addresses))
+        draft.unadvertised =
+            all.unadvertised.filter { $0.value.address.family == family }
+            + all.unadvertised.filter { $0.value.address.family != family }
+        checkLinkLocal(&draft)
         if let version = draft.version, version != .version3, family == .ipv6 {
             add(
                 fields[.version]?.place ?? fields.place,
                 "version 2 has no IPv6 (RFC 3768); leave 'version' out, or give IPv4 addresses")
         }
+    }
+
+    /// The link-local address that comes first in the advert may not have been written, or elsewhere.
+    private mutating func checkLinkLocal(_ draft: inout RouterDraft) {
+        guard let first = draft.addresses.first?.value.address, first.isLinkLocal else { return }
+        for other in draft.unadvertised where other.value.address == first {
+            add(other.place, "\(first) is the link-local address that adverts list first; leave 'advertise: no' out")
+        }
+        draft.unadvertised.removeAll { $0.value.address == first }
     }
 
     private mutating func election(_ fields: Fields<RouterKey>, _ draft: inout RouterDraft) {

@@ -1,10 +1,13 @@
 // When the addresses of a master are announced: rounds after the claim, then an optional refresh. The first round goes out
-// whole, because it is what moves the clients; repeats of many addresses are spread (checklist GARP-03, NA-07).
+// at once, because it is what moves the clients, in slices between which adverts are sent; repeats of many addresses are spread
+// (checklist GARP-03, NA-07).
 
 /// The progress of one series of announcements. It ends with its owner: leaving master forgets it.
 struct AnnouncementBurst: Hashable, Sendable {
     /// More addresses than this are repeated one by one.
     static let unpacedAddresses = 16
+    /// So many of a first round go out in one go: about a slice of the engine's time.
+    static let firstSlice = 256
     /// The distance of paced frames.
     static let pace = Duration.milliseconds(1)
 
@@ -39,22 +42,25 @@ struct AnnouncementBurst: Hashable, Sendable {
         return next < plan.rounds.count && started + plan.rounds[next] <= latest
     }
 
-    /// The addresses to announce now, as a range of their list; nil if nothing is due.
-    mutating func next(at now: Instant, addresses count: Int, _ plan: AnnouncementPlan) -> Range<Int>? {
-        guard let due, due <= now, count > 0 else { return nil }
-        if round >= plan.rounds.count { return refresh(after: due, at: now, count, plan) }
-        if round == 0 || count <= Self.unpacedAddresses {
-            finishRound(plan)
-            return 0..<count
-        }
+    /// The addresses to announce now, as a range of their list; nil if nothing is due. Only the first `prompt` of `all` are announced in
+    /// rounds that do not suit neighbour advertisements.
+    mutating func next(
+        at now: Instant, addresses all: Int, prompt: Int, _ plan: AnnouncementPlan
+    ) -> Range<Int>? {
+        guard let due, due <= now, all > 0 else { return nil }
+        if round >= plan.rounds.count { return refresh(after: due, at: now, all, plan) }
+        let count = prompt == all || plan.suitsNeighbors(round: round) ? all : prompt
         let first = min(position, count - 1)
-        position = first + 1
-        if position >= count {
+        // What is left of a sliced round stays due, and comes as soon as the engine has done what else is.
+        let isUnpaced = round == 0 || count <= Self.unpacedAddresses
+        let last = min(first + (isUnpaced ? Self.firstSlice : 1), count)
+        position = last
+        if last == count {
             finishRound(plan)
-        } else {
+        } else if !isUnpaced {
             self.due = max(due, now - Self.pace) + Self.pace
         }
-        return first..<(first + 1)
+        return first..<last
     }
 
     private mutating func finishRound(_ plan: AnnouncementPlan) {

@@ -81,7 +81,7 @@ extension Node {
         }
         slots[index].addressesCompared = now
         let family = slots[index].rules.family
-        let own = slots[index].router.configuration.addresses
+        let own = slots[index].router.configuration.advertisedAddresses
         let count = Int(advert.addressCount)
         var missing: IPAddress?
         for address in own where missing == nil {

@@ -182,7 +182,7 @@ extension VirtualRouter {
         if let due = master.lastWord, due <= now {
             speakUp(&master, now, &actions)
         } else if let range = master.burst?.next(
-            at: now, addresses: configuration.addresses.count, configuration.announcements)
+            at: now, addresses: configuration.addresses.count, prompt: promptAddresses, configuration.announcements)
         {
             actions.append(.announce(range))
         }
@@ -264,14 +264,14 @@ extension VirtualRouter {
     /// A reload. New addresses are claimed and announced, gone ones released, timers follow; nothing else moves.
     mutating func reconfigure(_ new: VirtualRouterConfiguration, _ now: Instant, _ actions: inout [Action]) {
         let old = configuration
+        let listed = advertised
         configuration = new
         if masterInterval == old.advertisementInterval { masterInterval = new.advertisementInterval }
         masterInterval = min(masterInterval, new.longestInterval)
         if new.startDelay != old.startDelay { changeStartDelay(now) }
         if case .resigning(let resigning) = state { keep(resigning, &actions) }
         guard case .master(var master) = state else { return }
-        let gone = old.addresses.filter { !new.addresses.contains($0) }
-        let added = new.addresses.filter { !old.addresses.contains($0) }
+        let (gone, added) = new.changedAddresses(since: old)
         if new.advertisementInterval != old.advertisementInterval {
             let advance = turn.advance(in: new.advertisementInterval)
             master.nextAdvert = min(master.nextAdvert, now + new.advertisementInterval - advance)
@@ -282,7 +282,7 @@ extension VirtualRouter {
             }
         }
         let differs =
-            new.addresses != old.addresses || new.advertisementInterval != old.advertisementInterval
+            advertised != listed || new.advertisementInterval != old.advertisementInterval
             || new.password != old.password || new.checksum != old.checksum || new.peers != old.peers
             || new.alsoVersion2 != old.alsoVersion2
         if differs {

@@ -83,14 +83,17 @@ package struct VirtualRouter: Hashable, Sendable {
 
     package internal(set) var configuration: VirtualRouterConfiguration {
         didSet {
-            advertised = configuration.addresses.map { $0.address }
+            advertised = configuration.advertisedAddresses.map { $0.address }
             addressDigest = AddressDigest(advertised)
+            promptAddresses = configuration.promptAddresses
         }
     }
-    /// The configured addresses as adverts list them.
+    /// The addresses that adverts list, as they list them.
     package private(set) var advertised: [IPAddress]
-    /// Of the configured addresses, to compare those of each advert with.
+    /// Of these, to compare those of each advert with.
     var addressDigest: AddressDigest
+    /// How many addresses, from the first on, are announced in every round.
+    private(set) var promptAddresses: Int
     package internal(set) var standing = Standing()
     package internal(set) var counters = Counters()
     package internal(set) var lastTransition: Transition?
@@ -128,8 +131,9 @@ package struct VirtualRouter: Hashable, Sendable {
 
     package init(_ configuration: VirtualRouterConfiguration) {
         self.configuration = configuration
-        advertised = configuration.addresses.map { $0.address }
+        advertised = configuration.advertisedAddresses.map { $0.address }
         addressDigest = AddressDigest(advertised)
+        promptAddresses = configuration.promptAddresses
         masterInterval = configuration.advertisementInterval
     }
 

@@ -60,6 +60,19 @@ package struct AnnouncementPlan: Hashable, Sendable {
         self.refresh = refresh
     }
 
+    /// Neighbour advertisements may go out in this round, too: they do three times at most, at least a second apart (RFC 4861 §7.2.6).
+    func suitsNeighbors(round number: Int) -> Bool {
+        var sent = 0
+        var last: Duration?
+        for (place, offset) in rounds.enumerated() where sent < 3 {
+            if let last, offset - last < .seconds(1) { continue }
+            if place == number { return true }
+            last = offset
+            sent += 1
+        }
+        return false
+    }
+
     /// IPv4: 0, 100 ms, 1 s, 3 s. IPv6: 0, 1, 2 s (RFC 4861 §7.2.6 allows three, a second apart).
     package static func standard(for family: AddressFamily) -> AnnouncementPlan {
         switch family {
@@ -109,8 +122,11 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     /// Who adverts are sent to and believed from; empty is multicast. All of the router's family, and for IPv6 either all
     /// link-local or none.
     package var peers: [UnicastPeer]
-    /// In the order of the advert; for IPv6 the first is link-local. Never empty, all of one family.
+    /// All that a master holds, claims and announces. First those of adverts, in their order: at least one, all of one family, for IPv6 a
+    /// link-local one first. Behind them the `unadvertised` ones, of either family, the router's own before the other.
     package var addresses: [InterfaceAddress]
+    /// So many at the end of `addresses` are not listed in adverts: for want of room there, or of the other family.
+    package var unadvertised: Int
     package var checksum: ChecksumPolicy
     /// RFC 2338 simple password, version 2 only: at most 8 octets, zero filled on the wire; nil for none.
     package var password: [UInt8]?
@@ -128,8 +144,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         interface: String, vrid: UInt8, version: ProtocolVersion = .v3, alsoVersion2: Bool = false,
         priority: UInt8 = 100, advertisementInterval: Duration = .seconds(1), preempt: Bool = true,
         preemptDelay: Duration = .zero, startDelay: Duration = .zero, intervalLimit: UInt16 = Self.defaultIntervalLimit,
-        peers: [UnicastPeer] = [], addresses: [InterfaceAddress], checksum: ChecksumPolicy = .automatic,
-        password: [UInt8]? = nil,
+        peers: [UnicastPeer] = [], addresses: [InterfaceAddress], unadvertised: Int = 0,
+        checksum: ChecksumPolicy = .automatic, password: [UInt8]? = nil,
         strictFirstAddress: Bool = false, announcements: AnnouncementPlan? = nil, lease: LeasePolicy = .automatic,
         checks: [CheckReference] = [], gatesClaim: Bool = false, gatesRelease: Bool = false
     ) {
@@ -145,6 +161,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         self.intervalLimit = intervalLimit
         self.peers = peers
         self.addresses = addresses
+        self.unadvertised = unadvertised
         self.checksum = checksum
         self.password = password
         self.strictFirstAddress = strictFirstAddress
@@ -196,6 +213,24 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
 
     /// The family of the election, which is that of the first address.
     package var family: AddressFamily { addresses.first?.address.family ?? .ipv4 }
+
+    /// The addresses that adverts list.
+    package var advertisedAddresses: ArraySlice<InterfaceAddress> { addresses.dropLast(unadvertised) }
+
+    /// How many of the addresses, from the first on, are announced in every round. Neighbour advertisements of a router of IPv4 leave out
+    /// the rounds that follow one another too soon for them.
+    var promptAddresses: Int {
+        guard family == .ipv4, unadvertised > 0 else { return addresses.count }
+        return addresses.firstIndex { $0.address.family == .ipv6 } ?? addresses.count
+    }
+
+    /// What a reload from `old` takes out and brings, in the order of the lists.
+    func changedAddresses(since old: Self) -> (gone: [InterfaceAddress], added: [InterfaceAddress]) {
+        guard addresses != old.addresses else { return ([], []) }
+        let before = Set(old.addresses)
+        let after = Set(addresses)
+        return (old.addresses.filter { !after.contains($0) }, addresses.filter { !before.contains($0) })
+    }
 
     /// The two have an address in common, whatever its prefix and interface.
     func sharesAddress(with other: Self) -> Bool {

@@ -165,14 +165,14 @@ extension Engine {
 
     private func announce(_ range: Range<Int>, for id: RouterID) {
         // The advert before it may have been the last of three intervals that could not be sent.
-        let found = node.look(at: id) { ($0.stateName, $0.configuration.interface, $0.advertised) }
-        guard let (state, interface, advertised) = found, state == .master,
+        let found = node.look(at: id) { ($0.stateName, $0.configuration.interface, $0.configuration.addresses) }
+        guard let (state, interface, addresses) = found, state == .master,
             let link = table.link(named: interface), let hardware = link.hardwareAddress
         else { return }
-        let isRouter = advertised.first?.family == .ipv6 && Forwarding.isOn(interface: link.name)
-        for place in range where place < advertised.count {
+        lazy var isRouter = Forwarding.isOn(interface: link.name)
+        for place in range where place < addresses.count {
             let frame: [UInt8]
-            switch advertised[place] {
+            switch addresses[place].address {
             case .ipv4(let address):
                 frame = ARPPacket.gratuitousRequest(address, at: hardware).frame()
             case .ipv6(let address):

@@ -174,9 +174,11 @@ extension Engine {
     private func unmarked() -> [AddressState] {
         var found: [AddressState] = []
         for record in records.values
-        where requests.cannotMark(record.configuration.family) && !record.configuration.isOwner {
+        where cannotMarkAll(record.configuration) && !record.configuration.isOwner {
             guard let link = table.link(named: record.configuration.interface) else { continue }
-            found += table.states(of: record.configuration.addresses, on: link.index).filter { !$0.isOurs }
+            found += table.states(of: record.configuration.addresses, on: link.index).filter {
+                !$0.isOurs && requests.cannotMark($0.address.address.family)
+            }
         }
         return found
     }

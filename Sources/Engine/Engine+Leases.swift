@@ -9,8 +9,14 @@ import Wire
 extension Engine {
     /// The lifetime that a claim gives; nil for ever. On a kernel that cannot mark addresses nobody can tell the owner's own from ours.
     func lease(for configuration: VirtualRouterConfiguration) -> UInt32? {
-        let isUnknown = configuration.isOwner && requests.cannotMark(configuration.family)
+        let isUnknown = configuration.isOwner && cannotMarkAll(configuration)
         return isUnknown ? nil : configuration.leaseSeconds
+    }
+
+    /// Some of its addresses carry no mark on this kernel.
+    func cannotMarkAll(_ configuration: VirtualRouterConfiguration) -> Bool {
+        guard requests.cannotMark(.ipv6) else { return false }
+        return configuration.family == .ipv6 || configuration.addresses.contains { $0.address.family == .ipv6 }
     }
 
     /// An advert of this router has just left: that is the proof that it is master and on time.
@@ -24,9 +30,8 @@ extension Engine {
     /// The configuration may have another lease, or another interval by which adverts are judged: for what is held already, too.
     func changeLease(of id: RouterID) {
         guard let router = node.router(id), let record = records[id], let index = record.claimedOn else { return }
-        let isMarkable = !requests.cannotMark(record.configuration.family)
         let held = table.states(of: router.wantedAddresses, on: index).filter { state in
-            isMarkable ? state.isOurs : !record.configuration.isOwner
+            requests.cannotMark(state.address.address.family) ? !record.configuration.isOwner : state.isOurs
         }
         leases.change(held.map(\.address), index: index, of: id, record.mark, record.configuration)
     }

@@ -402,7 +402,7 @@ package final class Engine {
         snapshot.lastAdvertHeard = router.lastHeard.map { $0.nanoseconds + offset } ?? 0
         snapshot.lastAdvertSent = record.lastAdvertSent
         if let link = table.link(named: record.configuration.interface) {
-            snapshot.held = record.configuration.addresses.filter { table.isPresent($0, on: link.index) }
+            snapshot.held = table.present(of: record.configuration.addresses, on: link.index)
             snapshot.leaseExpires = leases.expiry(of: record.configuration.addresses, index: link.index)
         }
         snapshot.lastTransition = router.lastTransition

@@ -21,6 +21,7 @@ extension VirtualRouterConfiguration {
             writer.write(peer.minimumHopLimit)
         }
         writer.write(list: addresses) { $0.write($1) }
+        writer.write(UInt16(truncatingIfNeeded: unadvertised))
         writer.write(checksum.rawValue)
         writer.write(password) { $0.write($1) }
         writer.write(strictFirstAddress)
@@ -51,6 +52,8 @@ extension VirtualRouterConfiguration {
             return UnicastPeer(address, minimumHopLimit: try reader.byte())
         }
         let addresses = try reader.list { reader throws(MessageError) in try reader.interfaceAddress() }
+        let unadvertised = try reader.integer(UInt16.self)
+        guard unadvertised == 0 || unadvertised < addresses.count else { throw .unknown(UInt8(clamping: unadvertised)) }
         let policyNumber = try reader.byte()
         guard let checksum = ChecksumPolicy(rawValue: policyNumber) else { throw .unknown(policyNumber) }
         let password = try reader.optional { reader throws(MessageError) in try reader.bytes() }
@@ -66,8 +69,9 @@ extension VirtualRouterConfiguration {
         self.init(
             interface: interface, vrid: vrid, version: version, alsoVersion2: alsoVersion2, priority: priority,
             advertisementInterval: interval, preempt: preempt, preemptDelay: preemptDelay, startDelay: startDelay,
-            intervalLimit: intervalLimit, peers: peers, addresses: addresses, checksum: checksum, password: password,
-            strictFirstAddress: strict, announcements: AnnouncementPlan(rounds: rounds, refresh: refresh),
+            intervalLimit: intervalLimit, peers: peers, addresses: addresses, unadvertised: Int(unadvertised),
+            checksum: checksum, password: password, strictFirstAddress: strict,
+            announcements: AnnouncementPlan(rounds: rounds, refresh: refresh),
             lease: lease, checks: checks, gatesClaim: gatesClaim, gatesRelease: try reader.bool())
     }
 }

@@ -77,7 +77,7 @@ package struct RouterStatus: Hashable, Sendable, Codable {
     @OrNull package var master: MasterStatus?
     /// `last-adv-source`: where the last advert of a master came from, ourselves included; null when there was none.
     @OrNull package var lastAdvSource: String?
-    /// `addresses`: the configured ones, in the order of the advert.
+    /// `addresses`: the configured ones, in the order of the advert, and behind them those that it does not list.
     package var addresses: [AddressStatus]
     /// `lease`: seconds after which the kernel takes an address off that nobody renews; null when it stays for ever.
     @OrNull package var lease: UInt32?

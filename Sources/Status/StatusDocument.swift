@@ -186,10 +186,13 @@ package struct AddressStatus: Hashable, Sendable, Codable {
     package var address: String
     /// `present`: it is on the interface now.
     package var present: Bool
+    /// `advertised`: adverts list it; not where the configuration says `advertise: no`.
+    package var advertised: Bool
 
-    package init(address: String, present: Bool) {
+    package init(address: String, present: Bool, advertised: Bool = true) {
         self.address = address
         self.present = present
+        self.advertised = advertised
     }
 }
 

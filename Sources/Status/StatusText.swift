@@ -26,6 +26,7 @@ package func routerText(_ router: RouterStatus, asOf: Timestamp) -> String {
         "addresses",
         router.addresses.map { address in
             "\(padded(address.address, width))  \(presence(address, in: router.state))"
+                + (address.advertised ? "" : ", not advertised")
         })
     if let lease = leaseText(router, asOf: asOf) { lines.append(line("lease", lease)) }
     lines += block("last move", lastMove(router, asOf: asOf))

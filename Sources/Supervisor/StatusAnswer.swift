@@ -97,8 +97,11 @@ extension RouterStatus {
             case .ipv6(let ip): virtualIPv6Address.append("\(ip)")
             }
         }
-        addresses = election.addresses.map { address in
-            AddressStatus(address: "\(address)", present: snapshot?.held.contains(address) ?? false)
+        let present = Set(snapshot?.held ?? [])
+        let advertised = election.addresses.count - election.unadvertised
+        addresses = election.addresses.enumerated().map { place, address in
+            AddressStatus(
+                address: "\(address)", present: present.contains(address), advertised: place < advertised)
         }
         lease = election.leaseSeconds
         gateReleaseTimeoutMs = router.configuration.gateRelease?.timeout.roundedMilliseconds

@@ -113,7 +113,10 @@ struct RouterRuleTests {
             "an address must be ADDRESS or ADDRESS/PREFIX, not 'fe80::1%eth0'; leave the zone out, 'interface' says it"
         ),
         ("192.0.2", "an address must be ADDRESS or ADDRESS/PREFIX, not '192.0.2'"),
-        ("{a: b}", "an address must be ADDRESS or ADDRESS/PREFIX, not a mapping; quote an address that ends in ':'"),
+        (
+            "2001:db8::",
+            "an address must be ADDRESS or ADDRESS/PREFIX, not a mapping; quote an address that ends in ':'"
+        ),
     ])
     func anAddressThatCannotBeServedIsRefused(_ address: String, _ error: String) {
         let text = bare("interface: eth0", "vrid: 1", "addresses:", "  - \(address)")
@@ -134,8 +137,8 @@ struct RouterRuleTests {
             "interface: eth0", "vrid: 1", "addresses:", "  - 192.0.2.1/24", "  - \"2001:db8::1\"", "  - 192.0.2.1")
         #expect(
             errors(text) == [
-                "f:7:9: 2001:db8::1/128 is not IPv4, as the first address is; each family elects for itself, so make a"
-                    + " second virtual router for it",
+                "f:7:9: 2001:db8::1/128 is not IPv4, as the first address is; to let it follow this election write {address:"
+                    + " \"2001:db8::1/128\", advertise: no}, or make a second virtual router, for an election of its own",
                 "f:8:9: address 192.0.2.1 is already on line 6",
             ])
     }
@@ -143,12 +146,13 @@ struct RouterRuleTests {
     @Test(arguments: [
         (
             4, 255, 0,
-            "256 addresses do not fit into one advert: an advert counts up to 255; make a second virtual router"
+            "256 addresses do not fit into one advert: an advert counts up to 255; leave the others out of it, as {address:"
+                + " ADDRESS, advertise: no}, or make a second virtual router"
         ),
         (
             6, 89, 1,
             "91 addresses, the link-local one included do not fit into one advert: an advert of 1500 octets holds 90 IPv6"
-                + " addresses; make a second virtual router"
+                + " addresses; leave the others out of it, as {address: ADDRESS, advertise: no}, or make a second virtual router"
         ),
     ])
     func moreAddressesThanAnAdvertHoldsAreRefused(_ family: Int, _ most: Int, _ added: Int, _ error: String) throws {

@@ -81,9 +81,9 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         interface: "eth0", vrid: 255, version: .v2, alsoVersion2: true, priority: 254,
         advertisementInterval: .seconds(3),
         preempt: false, preemptDelay: .seconds(9), startDelay: .seconds(8), intervalLimit: 4095,
-        peers: [UnicastPeer(peer, minimumHopLimit: 1)], addresses: [vip6, vip4], checksum: .pseudoHeader,
-        password: [1, 2, 3],
-        strictFirstAddress: true, announcements: AnnouncementPlan(rounds: [.zero, .seconds(1)], refresh: .seconds(30)),
+        peers: [UnicastPeer(peer, minimumHopLimit: 1)], addresses: [vip6, vip4], unadvertised: 1,
+        checksum: .pseudoHeader, password: [1, 2, 3], strictFirstAddress: true,
+        announcements: AnnouncementPlan(rounds: [.zero, .seconds(1)], refresh: .seconds(30)),
         lease: .seconds(0xABCD),
         checks: [
             CheckReference(check: CheckID(1), effect: .fault), CheckReference(check: CheckID(2), effect: .weight(-253)),
@@ -95,6 +95,16 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         configuration.lease = lease
         return configuration
     }
+
+    /// The most that a configuration may hold.
+    static let crowded: VirtualRouterConfiguration = {
+        var crowded = configuration
+        crowded.addresses = (0..<2_000).map {
+            InterfaceAddress(address: .ipv6(IPv6Address(high: .max, low: $0)), prefixLength: 128)
+        }
+        crowded.unadvertised = 1_910
+        return crowded
+    }()
 
     static let commands: [Command] =
         [
@@ -210,5 +220,28 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             if case .success = decodeReport(octets) { read += 1 }
         }
         #expect(read > 0)
+    }
+
+    @Test func `a router with the most addresses and peers fits into one message, on its way down and up`() {
+        var configuration = Self.crowded
+        configuration.peers = (0..<255).map { UnicastPeer(.ipv6(IPv6Address(high: 1, low: $0))) }
+        var octets: [UInt8] = []
+        let command = Command.configure(RouterID(1), configuration, disabled: false)
+        command.encode(into: &octets)
+        #expect(octets.count <= 65_536 && decodeCommand(octets) == .success(command))
+        var snapshot = Self.snapshot
+        snapshot.held = configuration.addresses
+        for report in [Report.snapshot(snapshot)] {
+            report.encode(into: &octets)
+            #expect(octets.count <= 65_536 && decodeReport(octets) == .success(report))
+        }
+    }
+
+    @Test func `a router that advertises nothing is no message`() {
+        var configuration = Self.configuration
+        configuration.unadvertised = 2
+        var octets: [UInt8] = []
+        Command.configure(RouterID(1), configuration, disabled: false).encode(into: &octets)
+        #expect(decodeCommand(octets) == .failure(.unknown(2)))
     }
 }

@@ -83,7 +83,7 @@ private func sampleCounters() -> Counters {
 
 let sampleRouterJSON =
     #"{"accept-mode":true,"address-count":2,"#
-    + #""addresses":[{"address":"192.0.2.10/24","present":true},{"address":"192.0.2.111/32","present":false}],"#
+    + #""addresses":[{"address":"192.0.2.10/24","advertised":true,"present":true},{"address":"192.0.2.111/32","advertised":true,"present":false}],"#
     + #""advertise-interval-centi-sec":10,"advertise-interval-sec":null,"#
     + #""advertisement-interval-ms":100,"also-version-2":true,"#
     + #""checks":[{"check":"witness","on-failure":"fault","reason":null,"#

@@ -50,6 +50,14 @@ struct TextTests {
         #expect(lines.contains("  adverts    10 received, 20 sent, last heard 12 ms ago"))
     }
 
+    @Test func `an address that adverts do not list is marked`() {
+        var router = sampleRouter()
+        router.addresses[1].advertised = false
+        let lines = routerText(router, asOf: time("2026-11-22T05:03:03.500Z")).split(separator: "\n")
+        #expect(lines.contains("  addresses  192.0.2.10/24   present"))
+        #expect(lines.contains("             192.0.2.111/32  ABSENT, not advertised"))
+    }
+
     @Test func `who resigns is master until another is, and has its addresses until they go`() {
         var router = sampleRouter()
         router.state = .resigning

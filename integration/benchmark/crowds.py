@@ -23,7 +23,8 @@ from .peers import Unsupported, vipd_accepts
 
 ETH_P_ARP = 0x0806
 CABLE = 255  # routers of one interface at most
-PER_ROUTER = {IPV4: 255, IPV6: 85}  # addresses of one router at most: one octet counts them; an IPv6 advert has to fit a packet
+PER_ROUTER = {IPV4: 255, IPV6: 85}  # addresses of one advert at most: one octet counts them; an IPv6 advert has to fit a packet
+ROOM = {32: PER_ROUTER[IPV4], 128: PER_ROUTER[IPV6]}  # the same by prefix length
 
 
 class _Vipd:
@@ -148,7 +149,7 @@ def _holder(peer, host, family, parts, priority):
     bits = 128 if family.ipv6 else 32
     if peer == "vipd":
         side = _Vipd(host, {f"r{number}": {"interface": "eth0", "vrid": number + 1, "priority": priority, "advertisement-interval": "100ms",
-                                           "addresses": [f"{address}/{bits}" for address in part]} for number, part in enumerate(parts)})
+                                           "addresses": written(part, bits)} for number, part in enumerate(parts)})
         vipd_accepts(side.agent)
         return side
     if peer != "keepalived":
@@ -158,9 +159,14 @@ def _holder(peer, host, family, parts, priority):
     return side
 
 
+def written(part, bits):
+    """For vipd; what an advert cannot list is served, and not advertised."""
+    return [f"{address}/{bits}" if place < ROOM[bits] else {"address": f"{address}/{bits}", "advertise": False} for place, address in enumerate(part)]
+
+
 def _instance(number, part, priority, bits):
     """What an advert cannot list is `excluded` in keepalived's words: served, and not advertised."""
-    room = 255 if bits == 32 else 85
+    room = ROOM[bits]
     linked = [f"fe80::5e:{number + 1:x}/64"] if bits == 128 else []
     text = (f"vrrp_instance r{number} {{\n  state BACKUP\n  interface eth0\n  virtual_router_id {number + 1}\n  version 3\n  priority {priority}\n"
             "  advert_int 0.1\n  virtual_ipaddress {\n    " + "\n    ".join(linked + [f"{address}/{bits}" for address in part[:room]]) + "\n  }\n")
