@@ -72,6 +72,13 @@ def gaps(adverts):
     return [later.time - earlier.time for earlier, later in zip(adverts, adverts[1:])]
 
 
+def words(capture, host, family, since):
+    """Adverts and announcements of `host` since then: `(time, "advert", priority)` and `(time, "announcement", address)`, in order."""
+    found = [(advert.time, "advert", advert.priority) for advert in capture.adverts(source=host.source(family))]
+    found += [(item.time, "announcement", item.address) for item in capture.announcements(mac=host.mac) if not item.address.startswith("fe80::ff:")]
+    return sorted(word for word in found if word[0] >= since)
+
+
 def in_attempts(attempt, count=3, stall=0.02):
     """Runs a measurement up to `count` times and fails with the last failure: one sample proves nothing on a shared machine. A failure during
     which this machine let a process like the engine wait for more than `stall` seconds does not count, ten times at most."""
@@ -108,14 +115,14 @@ def without_a_gap(lab, meanwhile=lambda: None, interval=0.2, vrids=(51,), more=5
 
 
 class Probing:
-    """While this lasts `host` probes for `address` every millisecond (`vipd probe`). Afterwards `lost` is how many probes in a row nobody answered,
+    """While this lasts `host` probes for `address` every millisecond, or `interval` (`vipd probe`). Afterwards `lost` is how many probes in a row nobody answered,
     at most, and `overlap` for how many milliseconds two hosts did at most."""
 
-    def __init__(self, host, address):
-        self.host, self.address = host, address
+    def __init__(self, host, address, interval="1ms"):
+        self.host, self.address, self.interval = host, address, interval
 
     def __enter__(self):
-        self.process = self.host.popen(binaries() / "vipd", "probe", self.address, "--interval", "1ms", "--json",
+        self.process = self.host.popen(binaries() / "vipd", "probe", self.address, "--interval", self.interval, "--json",
                                        stdout=subprocess.PIPE, text=True)
         assert json.loads(self.process.stdout.readline())["type"] == "start"
         assert json.loads(self.process.stdout.readline())["type"] == "holder", "somebody answers before it begins"

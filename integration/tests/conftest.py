@@ -19,9 +19,16 @@ _figures = []
 
 def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="also what takes long")
+    parser.addoption("--guest", action="store_true", help="what needs a QEMU guest, and nothing else")
 
 
 def pytest_collection_modifyitems(config, items):
+    # What is not asked for is not there: the guest has a run of its own.
+    wanted, others = [], []
+    for item in items:
+        (wanted if ("guest" in item.keywords) == config.getoption("--guest") else others).append(item)
+    config.hook.pytest_deselected(items=others)
+    items[:] = wanted
     if not config.getoption("--full"):
         for item in items:
             if "full" in item.keywords:

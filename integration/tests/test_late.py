@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from cases import follows, holders, one_holder, start_pair
+from cases import follows, holders, one_holder, start_pair, words
 from lab import IPV4, stays, wait_until
 from netlink import AddressEvents
 from wire import Capture
@@ -28,13 +28,6 @@ def pause(agent, seconds):
     for pid in (engine, supervisor):
         os.kill(pid, signal.SIGCONT)
     return woken
-
-
-def words(capture, host, family, since):
-    """Adverts and announcements of `host` since then: `(time, "advert", priority)` and `(time, "announcement", address)`, in order."""
-    found = [(advert.time, "advert", advert.priority) for advert in capture.adverts(source=host.source(family))]
-    found += [(item.time, "announcement", item.address) for item in capture.announcements(mac=host.mac) if not item.address.startswith("fe80::ff:")]
-    return sorted(word for word in found if word[0] >= since)
 
 
 @pytest.mark.parametrize("span", SPANS)
