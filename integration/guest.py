@@ -2,7 +2,7 @@
 
 It exists for what nobody does to the machine that runs the tests, a step of the wall clock and a suspension, and for kinds of interfaces that this
 machine's kernel may lack. The guest is an emulated processor (TCG), ten to fifty times slower than this one, so it answers for what happens and in
-which order, never for milliseconds; KVM is not used, because where its processor is emulated itself QEMU ends in an assertion instead of falling back.
+which order, never for milliseconds. KVM is not used: on a machine that is virtual itself QEMU was seen to end in an assertion instead of falling back.
 It is told what to do through a virtio port, one command at a time. It knows nothing of virtual routers; `GuestAgent` does.
 """
 
@@ -61,7 +61,7 @@ class _Commands:
 class Guest(_Commands, Host):
     """The machine. `eth0` and `eth1` are the ports `NAME` and `NAME1` of the switch; `eth1` is down."""
 
-    def __init__(self, lab, name="a", number=9, ports=2):
+    def __init__(self, lab, name="a", number=9):
         super().__init__(lab, name, number)
         lab.hosts[name] = self
         self.directory = lab.directory / f"guest-{name}"
@@ -71,13 +71,13 @@ class Guest(_Commands, Host):
                    "-serial", f"file:{self.directory}/serial", "-qmp", f"unix:{self.directory}/monitor,server=on,wait=off",
                    "-device", "virtio-serial-pci", "-chardev", f"socket,id=control,path={self.directory}/control,server=on,wait=off",
                    "-device", "virtserialport,chardev=control,name=control"]
-        for index in range(ports):
+        for index in range(2):
             port = f"{name}{index or ''}"
             lab.switch.ip("tuntap", "add", "dev", port, "mode", "tap")
             lab.switch.ip("link", "set", "dev", port, "master", "br0", "up")
             mac = self.mac if index == 0 else f"02:00:00:00:0{index}:{number:02x}"
             command += ["-netdev", f"tap,id=net{index},ifname={port},script=no,downscript=no",
-                        "-device", f'virtio-net-pci,netdev=net{index},mac={mac},romfile=']
+                        "-device", f"virtio-net-pci,netdev=net{index},mac={mac},romfile="]
         with open(self.directory / "qemu", "wb") as log:
             self.process = lab.switch.popen(*command, stdout=log, stderr=log)
         self.control, self.answers = self._connect("control")
@@ -123,7 +123,7 @@ class Guest(_Commands, Host):
         self.monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
         while "return" not in (answer := json.loads(self.events.readline())):
             assert "error" not in answer, answer
-            # Else an event of before; `_event` looks for those that come.
+            # Else an event, of which `_event` awaits the next.
 
     def _event(self, name):
         while json.loads(self.events.readline()).get("event") != name:
@@ -217,9 +217,13 @@ class Inside(_Commands):
     def heal(self):
         self.guest.ip("link", "set", "dev", self.name, "master", "br0")
 
+    def alive(self):
+        return self.guest.alive()
+
     def remove(self):
-        self.guest.shell(f"ip netns pids {self.name} | while read -r pid; do kill -9 $pid; done; ip link delete {self.name}; ip netns delete {self.name}",
-                         check=False)
+        if self.alive():
+            self.guest.shell(f"ip netns pids {self.name} | while read -r pid; do kill -9 $pid; done; "
+                             f"ip link delete {self.name}; ip netns delete {self.name}", check=False)
 
     def told(self, text, timeout):
         return self.guest.told(f"nsenter --net=/run/netns/{self.name} bash -c {shlex.quote(text)}", timeout)
@@ -232,6 +236,7 @@ class GuestAgent(Agent):
 
     def __init__(self, host, routers=None, **options):
         super().__init__(host, routers, **options)
+        # That of the guest, and the supervisor's process id there.
         self.program, self.pid = "/usr/bin/vipd", None
 
     def write(self, *arguments, **options):
@@ -274,9 +279,9 @@ class GuestAgent(Agent):
 
     def end(self):
         """Ends it before the guest does, and waits until its addresses are gone."""
-        if self.pid:
+        if self.pid and self.host.alive():
             self.host.shell(f"kill {self.pid}; for i in {{1..100}}; do kill -0 {self.pid} || exit 0; sleep 0.1; done; kill -9 {self.pid}", check=False)
-            self.pid = None
+        self.pid = None
 
     def log(self):
         # Also after a test that failed because the guest did.
