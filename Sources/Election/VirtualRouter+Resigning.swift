@@ -128,7 +128,8 @@ extension VirtualRouter {
             // A master says so again. One that yielded a moment ago does not, and without it nobody would hold the addresses.
             resigning.doubtful = source
             if resigning.successor == nil {
-                resigning.end = max(resigning.end, now + configuration.resigningTime)
+                let again = max(configuration.resigningTime, believedInterval(of: advert) + Resigning.margin)
+                resigning.end = max(resigning.end, now + again)
             }
             state = .resigning(resigning)
             return

@@ -90,10 +90,15 @@ extension Seat {
 
     /// The master-down interval as this advert sets it.
     func patience(with packet: Packet) -> Int64 {
-        guard let configuration else { return 0 }
-        guard configuration.version == .v3 else { return 3 * learned + skew(.v2) }
-        let interval = min(packet.interval, configuration.longestInterval.nanoseconds)
-        return 3 * interval + interval * (256 - Int64(priority)) / 256
+        let interval = interval(of: packet)
+        let base = configuration?.version == .v3 ? interval : 1_000_000_000
+        return 3 * interval + base * (256 - Int64(priority)) / 256
+    }
+
+    /// The interval of this advert as far as it is obeyed; version 2 knows only the configured one.
+    func interval(of packet: Packet) -> Int64 {
+        guard let configuration, configuration.version == .v3 else { return learned }
+        return min(packet.interval, configuration.longestInterval.nanoseconds)
     }
 
     /// The master-down interval after the last advert that was obeyed.

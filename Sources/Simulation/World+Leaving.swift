@@ -31,9 +31,10 @@ extension World {
         if packet.priority == 1, let leaving = seats[place].leaving, leaving.successor != packet.sender,
             leaving.doubtful != packet.sender
         {
-            // A master says it again, one that yields does not.
+            // A master says it again after its own interval, one that yields does not.
             seats[place].leaving?.doubtful = packet.sender
-            if leaving.successor < 0 { seats[place].leaving?.end = max(leaving.end, again) }
+            let repeated = now + seats[place].interval(of: packet) + Leaving.margin
+            if leaving.successor < 0 { seats[place].leaving?.end = max(leaving.end, again, repeated) }
         } else if packet.priority > 0 {
             seats[place].follow(packet, heardAt: heardAt)
             if seats[place].leaving?.successor == -1 { seats[place].leaving?.followedSince = packet.sent }

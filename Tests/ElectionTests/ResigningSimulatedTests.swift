@@ -82,6 +82,17 @@ import Wire
         #expect(isTaken)
     }
 
+    @Test func `a master of priority 1 with a longer interval has the time to say so twice`() {
+        var bench = handedOver()
+        bench.wait(.milliseconds(990))
+        bench.advert(1, interval: .seconds(2))
+        bench.wait(.seconds(2))
+        #expect(bench.state == .resigning && bench.router.wantedAddresses == [Bench.vip])
+        bench.advert(1, interval: .seconds(2))
+        bench.wait(.milliseconds(50))
+        #expect(bench.released && bench.state == .backup)
+    }
+
     @Test func `silence counts from the successor's last advert, whoever else was heard`() {
         var bench = handedOver(Bench.configuration(interval: .milliseconds(100)))
         bench.advert(90)
