@@ -137,7 +137,7 @@ def takeover_of_addresses(peer, count, family, split):
         lab.cut("a")
         time.sleep(2.5)
         seen = watch.stop()
-        found = _spread(seen, begun, addresses, lab["b"], ("eth0",))
+        found = _spread(seen, begun, addresses, lab["b"], ("eth0",), lab["b"].mac)
         if family == IPV4:
             missing = set(addresses) - asked(lab["client"], addresses, lab["b"].mac)
             if missing:
@@ -175,10 +175,12 @@ def _instance(number, part, priority, bits):
     return text + "}\n"
 
 
-def _spread(seen, begun, addresses, host, interfaces):
+def _spread(seen, begun, addresses, host, interfaces, announcer=None):
+    """From the first address that is announced, by `announcer` if it is given, to the last. The old master of a thousand addresses may still be
+    repeating its own announcements when it falls silent."""
     first = {}
     for stamp, address, mac in seen.announcements:
-        if stamp >= begun:
+        if stamp >= begun and announcer in (None, mac):
             first.setdefault(address, stamp)
     missing = [address for address in addresses if address not in first]
     if missing:
