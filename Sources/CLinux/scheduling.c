@@ -141,7 +141,7 @@ enum { OWN_CODE = 1 << 20 };
 
 static int is_used(const char *name) {
     // The program itself has no name here. What is used of the C library is used by everybody, all the time.
-    static const char *const names[] = {"/libnl-3.so", "/libnl-route-3.so", "/libpcap.so"};
+    static const char *const names[] = {"/libnl-3.so", "/libpcap.so"};
     if (!name || !*name) return 1;
     for (size_t index = 0; index < sizeof names / sizeof *names; index++) {
         if (strstr(name, names[index])) return 1;

@@ -1,4 +1,4 @@
-// libnl-3 and libnl-route-3, and the kernel's rtnetlink constants. The inline functions build one request each: a
+// libnl-3 and the kernel's rtnetlink constants. The inline functions build one request each: a
 // sequence of libnl calls that would be all casts in Swift.
 #ifndef VIPD_CNETLINK_SHIM_H
 #define VIPD_CNETLINK_SHIM_H
@@ -9,8 +9,6 @@
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
-#include <netlink/route/addr.h>
-#include <netlink/route/link.h>
 #include <netlink/socket.h>
 #include <sys/socket.h>
 
@@ -20,42 +18,29 @@
 #define VIPD_SKIP_STATISTICS 8
 
 // RTM_NEWADDR (`request_flags` as NLM_F_*) or RTM_DELADDR for one address of 4 or 16 octets. `tag` 0 and `label` null are
-// left out; `lifetime` in seconds is both the valid and the preferred one, 0 leaves them out (for ever). Returns 0 and a message that the caller frees with nlmsg_free, or an error of libnl below 0.
-static inline int vipd_build_address_request(int add, int request_flags, int family, const void *octets, size_t length,
-                                             int prefix_length, uint32_t interface_index, uint32_t flags, uint8_t tag,
-                                             const char *label, uint32_t lifetime, struct nl_msg **message) {
-    int error = -NLE_NOMEM;
-    struct nl_addr *local = nl_addr_build(family, octets, length);
-    struct rtnl_addr *address = rtnl_addr_alloc();
-    if (!local || !address)
-        goto end;
-    nl_addr_set_prefixlen(local, prefix_length);
-    rtnl_addr_set_ifindex(address, (int)interface_index);
-    rtnl_addr_set_family(address, family);
-    if ((error = rtnl_addr_set_local(address, local)) < 0)
-        goto end;
-    rtnl_addr_set_prefixlen(address, prefix_length);
-    if (flags)
-        rtnl_addr_set_flags(address, flags);
-    if (lifetime) {
-        // Equal, so that the address goes without having been deprecated first, which would change source addresses.
-        rtnl_addr_set_valid_lifetime(address, lifetime);
-        rtnl_addr_set_preferred_lifetime(address, lifetime);
+// left out; `lifetime` in seconds is both the valid and the preferred one, 0 leaves them out (for ever). Null when there is no memory. Put
+// together by hand: an object of libnl-route and its way through caches and copies would cost a takeover several times as much.
+static inline struct nl_msg *vipd_build_address_request(int add, int request_flags, int family, const void *octets, size_t length,
+                                                        int prefix_length, uint32_t interface_index, uint32_t flags, uint8_t tag,
+                                                        const char *label, uint32_t lifetime) {
+    struct ifaddrmsg body = {.ifa_family = (uint8_t)family, .ifa_prefixlen = (uint8_t)prefix_length,
+                             .ifa_flags = (uint8_t)flags, .ifa_index = interface_index};
+    // Equal, so that the address goes without having been deprecated first, which would change source addresses.
+    struct ifa_cacheinfo times = {.ifa_valid = lifetime, .ifa_prefered = lifetime};
+    // Some 100 octets at most.
+    struct nl_msg *message = nlmsg_alloc_size(256);
+    if (!message)
+        return 0;
+    if (!nlmsg_put(message, NL_AUTO_PORT, NL_AUTO_SEQ, add ? RTM_NEWADDR : RTM_DELADDR, 0, NLM_F_REQUEST | request_flags) ||
+        nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0 ||
+        nla_put(message, IFA_LOCAL, (int)length, octets) < 0 || nla_put(message, IFA_ADDRESS, (int)length, octets) < 0 ||
+        (flags > 255 && nla_put_u32(message, IFA_FLAGS, flags) < 0) || (label && nla_put_string(message, IFA_LABEL, label) < 0) ||
+        (lifetime && nla_put(message, IFA_CACHEINFO, (int)sizeof times, &times) < 0) ||
+        (tag && nla_put_u8(message, VIPD_IFA_PROTO, tag) < 0)) {
+        nlmsg_free(message);
+        return 0;
     }
-    if (label && (error = rtnl_addr_set_label(address, label)) < 0)
-        goto end;
-    error = add ? rtnl_addr_build_add_request(address, request_flags, message)
-                : rtnl_addr_build_delete_request(address, 0, message);
-    if (error == 0 && tag && (error = nla_put_u8(*message, VIPD_IFA_PROTO, tag)) < 0) {
-        nlmsg_free(*message);
-        *message = 0;
-    }
-end:
-    if (local)
-        nl_addr_put(local);
-    if (address)
-        rtnl_addr_put(address);
-    return error;
+    return message;
 }
 
 // RTM_GETADDR for all addresses of a family (0: both), on one interface (0: all). Null when there is no memory.

@@ -38,17 +38,29 @@ extension Engine {
         case .transition(let transition):
             records[id]?.note(transition)
             if transition.from == .resigning || transition.to == .resigning { listenToAnnouncements() }
-            // The snapshot first: whoever acts on the transition finds the new state in the mirror.
-            if let snapshot = snapshot(of: id) { reporter.send(.snapshot(snapshot)) }
-            reporter.send(.transition(id, transition))
-        case .handover(let outcome):
-            reporter.send(.handover(id, outcome))
+            if !releases.postpone(action, of: id) { tell(action, for: id) }
+        case .handover:
+            if !releases.postpone(action, of: id) { tell(action, for: id) }
         case .peerDiffers(let peer, let difference):
             reporter.send(.notice(.peerDiffers(id, peer: peer, what: difference)))
         case .unsteady(let transitions, let window):
             reporter.send(.notice(.unsteady(id, transitions: transitions, within: window)))
         case .releaseGateFailed(let failure, let leaving):
             reporter.send(.notice(.releaseGateFailed(id, failure, stopping: leaving)))
+        }
+    }
+
+    /// Tells the supervisor what became of a router, now that its addresses are where they belong.
+    func tell(_ action: Action, for id: RouterID) {
+        switch action {
+        case .transition(let transition):
+            // The snapshot first: whoever acts on the transition finds the new state in the mirror.
+            if let snapshot = snapshot(of: id) { reporter.send(.snapshot(snapshot)) }
+            reporter.send(.transition(id, transition))
+        case .handover(let outcome):
+            reporter.send(.handover(id, outcome))
+        case .sendAdvert, .claim, .release, .announce, .runGate, .cancelGate, .peerDiffers, .unsteady, .releaseGateFailed:
+            break
         }
     }
 
@@ -120,28 +132,6 @@ extension Engine {
     }
 
     // MARK: - Addresses
-
-    private func release(_ addresses: [InterfaceAddress], for id: RouterID) {
-        guard let record = records[id],
-            let index = record.claimedOn ?? table.link(named: record.configuration.interface)?.index
-        else { return }
-        remove(dropFromClaim(addresses, index: index, of: id), index: index, for: id)
-        reporter.markDirty(id)
-    }
-
-    func remove(_ addresses: [InterfaceAddress], index: UInt32, for id: RouterID) {
-        leases.forget(addresses, index: index)
-        for address in addresses {
-            mark(.release, id)
-            do throws(KernelError) {
-                try requests.remove(address, index: index)
-            } catch {
-                node.count(.addressDeleteErrors, for: id)
-                tell(error, for: id)
-                refusedRemovals.append((address, index))
-            }
-        }
-    }
 
     /// Tries again what could not be removed, unless it is wanted there by now (promise 1).
     func retryRemovals() {

@@ -93,6 +93,7 @@ extension Engine {
         let lease = lease(for: record.configuration)
         while let address = claim.next {
             mark(.claim, id)
+            finishRelease(of: address, index: claim.index)
             let since = Clock.boottime()
             // Before the first commit a claim is a resumption, and the table has just been read.
             let isOurs = !isCommitted && table.isOurs(address, on: claim.index)

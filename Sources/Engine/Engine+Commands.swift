@@ -185,7 +185,8 @@ extension Engine {
 
     /// Drops what belongs to routers that left the configuration and have come to rest.
     func forgetRemoved() {
-        guard node.forgetRemoved(at: now, appendingTo: &actions) else { return }
+        // What waits for one that is removed would find its addresses on the interface.
+        guard releases.isEmpty, node.forgetRemoved(at: now, appendingTo: &actions) else { return }
         perform()
         let present = Set(node.routerIDs)
         var interfaces: Set<String> = []
@@ -205,7 +206,8 @@ extension Engine {
     /// Tells the elections what became of the interfaces since the last look.
     func applyInterfaceChanges() {
         let changes = table.takeChanges()
-        // Nothing but news that were known.
+        for name in changes.byUs { reporter.markDirty(members[name, default: []].sorted()) }
+        // What a takeover does itself, hundreds of times, is no reason to look at all routers of the interface again.
         guard !changes.interfaces.isEmpty || !changes.removed.isEmpty else { return }
         var touched: [RouterID] = []
         for name in changes.interfaces {
@@ -216,6 +218,8 @@ extension Engine {
         touched.sort()
         reporter.markDirty(touched)
         perform()
+        for name in changes.byUs { touched += members[name] ?? [] }
+        touched.sort()
         for id in touched {
             guard let router = node.router(id), router.stateName == .master,
                 let link = table.link(named: router.configuration.interface)
@@ -229,7 +233,7 @@ extension Engine {
             node.addressesLost(id, gone, at: now, appendingTo: &actions)
             perform()
         }
-        closeUnusedPorts()
+        if !changes.interfaces.isEmpty { closeUnusedPorts() }
     }
 
     private func refreshFacts(of name: String) {

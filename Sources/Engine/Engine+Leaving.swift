@@ -20,6 +20,7 @@ extension Engine {
         guard isCommitted, !isStopping else { return }
         hasYielded = true
         vitals?.promise(0)
+        finishReleases()
         mark(.leaving)
         let end = Clock.monotonic() + Self.yieldPatience
         reporter.markDirty(node.routerIDs)

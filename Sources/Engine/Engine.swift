@@ -59,6 +59,8 @@ package final class Engine {
     let leases: LeaseKeeper
     /// Claims that are under way, each of another router, the oldest first.
     var claims: [Claim] = []
+    /// Releases that are under way.
+    var releases = Releases()
     var advertised: [RouterID] = []
     /// What becomes of the advert that is being sent.
     var sending = Sending()
@@ -130,6 +132,7 @@ package final class Engine {
             throw .kernel(error)
         }
         leases = try LeaseKeeper()
+        rehearse()
         reporter.send(.hello(version: messagesVersion))
         resynchronise()
     }
@@ -137,7 +140,7 @@ package final class Engine {
     /// Runs until all is released after a stop, or after the supervisor's end.
     package func run() {
         var tokens: [UInt64] = []
-        while !(isStopping && node.hasStopped) {
+        while !(isStopping && node.hasStopped && releases.isEmpty) {
             // The clock was read when the last turn ended.
             vitals?.mark(.waiting, at: lastTurn)
             setTimer()
@@ -153,6 +156,7 @@ package final class Engine {
             moderate(tokens)
             if leaveBy < .max, Clock.monotonic() >= leaveBy { break }
         }
+        finishReleases()
         releaseWhatIsLeft()
         vitals?.promise(0)
         reporter.markDirty(Array(records.keys))
@@ -176,7 +180,7 @@ package final class Engine {
     }
 
     private var nextWake: Int64 {
-        guard claims.isEmpty else { return 0 }
+        guard claims.isEmpty, releases.isEmpty else { return 0 }
         var wake = min(nextSnapshot, nextSlice, leaveBy, nextSign)
         if !advertised.isEmpty || node.hasHeard { wake = min(wake, nextBeat) }
         guard isCommitted, let deadline = node.deadline else { return wake }
@@ -216,8 +220,10 @@ package final class Engine {
         if commands { readCommands() }
         guard !hasYielded else { return }
         if isCommitted { serveTimers() }
+        continueReleases()
         continueClaims()
         forgetRemoved()
+        leases.beginRenewals()
         report()
     }
 
@@ -227,7 +233,7 @@ package final class Engine {
         guard isCommitted, absence >= Self.shortestAbsence else { return }
         node.wakeUp(
             after: .nanoseconds(absence), suspended: .nanoseconds(suspended), at: now, appendingTo: &actions)
-        perform()
+        withoutSlices { perform() }
     }
 
     private func serveTimers() {
@@ -262,7 +268,10 @@ package final class Engine {
                 reporter.send(.gateWanted(gate.router, gate.kind, sequence: gate.sequence, cause: gate.cause))
             }
         }
-        let end = Clock.monotonic() + Self.slice
+        let moment = Clock.monotonic()
+        // Snapshots wait while adverts and takeovers do: one a turn shows that they go on.
+        let isBusy = isCommitted && node.deadline.map { $0.nanoseconds <= moment } ?? false
+        let end = isBusy ? moment : moment + Self.slice
         nextSlice = reporter.flushSnapshots(until: end) { snapshot(of: $0) } ? end + Self.slice : .max
     }
 
@@ -377,6 +386,7 @@ package final class Engine {
     private func closePorts(index: UInt32) {
         closePorts { $0.interfaceIndex == index }
         leases.forget(index: index)
+        dropReleases(index: index)
         ports.closeFrames(index: index)
         closeTaps(exceptOn: Set(taps.lazy.map(\.index).filter { $0 != index }))
     }

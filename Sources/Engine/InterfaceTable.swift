@@ -11,8 +11,10 @@ struct InterfaceTable {
     private var indexes: [String: UInt32] = [:]
     private var addresses: [UInt32: [AddressState]] = [:]
 
-    /// Names of interfaces that changed, and addresses that went away, since the last `takeChanges`.
+    /// Names of interfaces that changed, of those on which only addresses of ours came or went, and addresses that went away, since the
+    /// last `takeChanges`.
     private var changed: Set<String> = []
+    private var changedByUs: Set<String> = []
     private var removed: [AddressState] = []
 
     /// Forgets everything and takes a fresh dump; every name, old and new, counts as changed.
@@ -44,22 +46,24 @@ struct InterfaceTable {
         case .address(let state):
             // Out of the dictionary while it changes, so that it is not copied.
             var list = addresses.removeValue(forKey: state.interfaceIndex) ?? []
+            var isOurs = state.isOurs
             if let place = list.firstIndex(where: { $0.address == state.address }) {
                 // A renewed lifetime, or an event of what a dump has told already.
                 guard list[place] != state else {
                     addresses[state.interfaceIndex] = list
                     return
                 }
+                isOurs = isOurs && list[place].isOurs
                 list[place] = state
             } else {
                 list.append(state)
             }
             addresses[state.interfaceIndex] = list
-            noteChange(on: state.interfaceIndex)
+            noteChange(on: state.interfaceIndex, isOurs: isOurs)
         case .addressRemoved(let state):
             addresses[state.interfaceIndex]?.removeAll { $0.address == state.address }
             removed.append(state)
-            noteChange(on: state.interfaceIndex)
+            noteChange(on: state.interfaceIndex, isOurs: state.isOurs)
         case .eventsLost:
             break
         }
@@ -71,17 +75,20 @@ struct InterfaceTable {
         if indexes[old.name] == old.index { indexes[old.name] = nil }
     }
 
-    private mutating func noteChange(on index: UInt32) {
-        if let name = links[index]?.name { changed.insert(name) }
+    private mutating func noteChange(on index: UInt32, isOurs: Bool) {
+        guard let name = links[index]?.name else { return }
+        if isOurs { changedByUs.insert(name) } else { changed.insert(name) }
     }
 
-    /// The changes since the last call.
-    mutating func takeChanges() -> (interfaces: [String], removed: [AddressState]) {
+    /// The changes since the last call. An interface on which only addresses of ours came or went is in `byUs`: nothing that elections
+    /// go by has changed there.
+    mutating func takeChanges() -> (interfaces: [String], byUs: [String], removed: [AddressState]) {
         defer {
             changed.removeAll(keepingCapacity: true)
+            changedByUs.removeAll(keepingCapacity: true)
             removed.removeAll(keepingCapacity: true)
         }
-        return (changed.sorted(), removed)
+        return (changed.sorted(), changedByUs.subtracting(changed).sorted(), removed)
     }
 
     func link(named name: String) -> LinkState? { indexes[name].flatMap { links[$0] } }

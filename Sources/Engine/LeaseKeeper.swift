@@ -80,6 +80,8 @@ final class LeaseKeeper: Sendable {
     private let gate: Mutex<NetlinkRequests>
     private let wake: WakeDescriptor
     private let renewalsPerLease: Int64
+    /// Something that is held has to be looked at before the thread would. The loop's alone.
+    private let isSooner = Atomic(false)
 
     /// Starts the thread. `renewalsPerLease` is another number only in tests.
     init(renewalsPerLease: Int64 = 3) throws(EngineError) {
@@ -99,24 +101,29 @@ final class LeaseKeeper: Sendable {
 
     // MARK: - The loop's side
 
-    /// These addresses were put on with a lifetime of `seconds`, at `since` (boot time before the request) or later.
+    /// These addresses were put on with a lifetime of `seconds`, at `since` (boot time before the request) or later. Renewed after
+    /// `beginRenewals`, which can wait for what is more urgent.
     func hold(
         _ addresses: [(address: InterfaceAddress, since: Int64)], index: UInt32, of router: RouterID, _ mark: LeaseMark,
         _ configuration: VirtualRouterConfiguration
     ) {
         guard let seconds = configuration.leaseSeconds, !addresses.isEmpty else { return }
-        let isSooner = table.withLock { table in
-            var first = Int64.max
+        table.withLock { table in
             for (address, since) in addresses {
                 let due = since + renewalPeriod(seconds)
-                first = min(first, due)
+                if due < table.nextLook { isSooner.store(true, ordering: .relaxed) }
                 table.entries[LeaseKey(address: address, index: index)] = Entry(
                     router: router, mark: mark, patience: Self.patience(configuration), wanted: seconds, told: seconds,
                     since: since, due: due)
             }
-            return first < table.nextLook
         }
-        if isSooner { wake.wake() }
+    }
+
+    /// Wakes the thread for what is held since the last call, if it would look too late.
+    func beginRenewals() {
+        guard isSooner.load(ordering: .relaxed) else { return }
+        isSooner.store(false, ordering: .relaxed)
+        wake.wake()
     }
 
     /// The configuration of a router that holds these addresses is another: its lease is at once, and what was held for ever gets one.

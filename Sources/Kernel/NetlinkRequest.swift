@@ -7,14 +7,32 @@ import Wire
 /// A message of libnl, freed with its owner.
 @safe
 struct NetlinkRequest: ~Copyable {
+    /// What a request is about. Errors say it in words; those are made when there is an error, because the name of an interface costs as
+    /// much as claiming an address.
+    enum Subject {
+        case interfaces
+        case addresses
+        case route(IPAddress)
+        case address(InterfaceAddress, index: UInt32)
+
+        var text: String {
+            switch self {
+            case .interfaces: "interfaces"
+            case .addresses: "addresses"
+            case .route(let address): "\(address)"
+            case .address(let address, let index): "\(address) on \(Interface.name(of: index))"
+            }
+        }
+    }
+
     /// The request's name in rtnetlink(7) and what it is about, for errors.
-    let call: String
-    let subject: String
+    private let call: String
+    private let subject: Subject
     private let message: OpaquePointer
 
     /// Throws ENOMEM when libnl could not build the message.
-    private init(_ call: String, _ subject: String, _ message: OpaquePointer?) throws(KernelError) {
-        guard let message = unsafe message else { throw KernelError(call, subject, code: ENOMEM) }
+    private init(_ call: String, _ subject: Subject, _ message: OpaquePointer?) throws(KernelError) {
+        guard let message = unsafe message else { throw KernelError(call, subject.text, code: ENOMEM) }
         self.call = call
         self.subject = subject
         unsafe self.message = unsafe message
@@ -24,12 +42,12 @@ struct NetlinkRequest: ~Copyable {
 
     /// Every interface, without its counters.
     static func linkDump() throws(KernelError) -> NetlinkRequest {
-        unsafe try NetlinkRequest("RTM_GETLINK", "interfaces", vipd_build_link_dump())
+        unsafe try NetlinkRequest("RTM_GETLINK", .interfaces, vipd_build_link_dump())
     }
 
     /// Every address of a family on one interface, or (0) on all.
     static func addressDump(_ family: AddressFamily, index: UInt32) throws(KernelError) -> NetlinkRequest {
-        unsafe try NetlinkRequest("RTM_GETADDR", "addresses", vipd_build_address_dump(family.domain, index))
+        unsafe try NetlinkRequest("RTM_GETADDR", .addresses, vipd_build_address_dump(family.domain, index))
     }
 
     /// How the kernel would reach `address`.
@@ -37,44 +55,34 @@ struct NetlinkRequest: ~Copyable {
         let message = unsafe address.octets.withUnsafeBytes { bytes in
             unsafe vipd_build_route_query(address.family.domain, bytes.baseAddress, bytes.count)
         }
-        return unsafe try NetlinkRequest("RTM_GETROUTE", "\(address)", message)
+        return unsafe try NetlinkRequest("RTM_GETROUTE", .route(address), message)
     }
 
     /// RTM_NEWADDR that creates and never replaces or, with `renewing`, gives a present address another lifetime (and creates a
     /// missing one: the kernel does not tell the two apart). `label` nil is left out; `lifetime` is in seconds, nil for ever.
     static func add(
-        _ wanted: InterfaceAddress, index: UInt32, subject: String, flags: UInt32, label: String?, lifetime: UInt32?,
+        _ wanted: InterfaceAddress, index: UInt32, flags: UInt32, label: String?, lifetime: UInt32?,
         renewing: Bool = false
     ) throws(KernelError) -> NetlinkRequest {
-        var message: OpaquePointer?
         let request = Int32(renewing ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL)
         // Said and not left out, because a renewal without lifetimes would keep the old ones in IPv4.
         let seconds = lifetime ?? (renewing ? .max : 0)
-        let result = unsafe wanted.address.octets.withUnsafeBytes { bytes in
+        let message = unsafe wanted.address.octets.withUnsafeBytes { bytes in
             unsafe vipd_build_address_request(
                 1, request, wanted.address.family.domain, bytes.baseAddress, bytes.count, Int32(wanted.prefixLength),
-                index, flags, AddressTag.value, label, seconds, &message)
+                index, flags, AddressTag.value, label, seconds)
         }
-        guard result == 0 else {
-            throw KernelError("RTM_NEWADDR", subject, code: EINVAL, explanation: errorText(result))
-        }
-        return unsafe try NetlinkRequest("RTM_NEWADDR", subject, message)
+        return unsafe try NetlinkRequest("RTM_NEWADDR", .address(wanted, index: index), message)
     }
 
     /// RTM_DELADDR.
-    static func remove(_ wanted: InterfaceAddress, index: UInt32, subject: String) throws(KernelError)
-        -> NetlinkRequest
-    {
-        var message: OpaquePointer?
-        let result = unsafe wanted.address.octets.withUnsafeBytes { bytes in
+    static func remove(_ wanted: InterfaceAddress, index: UInt32) throws(KernelError) -> NetlinkRequest {
+        let message = unsafe wanted.address.octets.withUnsafeBytes { bytes in
             unsafe vipd_build_address_request(
                 0, 0, wanted.address.family.domain, bytes.baseAddress, bytes.count, Int32(wanted.prefixLength), index,
-                0, 0, nil, 0, &message)
+                0, 0, nil, 0)
         }
-        guard result == 0 else {
-            throw KernelError("RTM_DELADDR", subject, code: EINVAL, explanation: errorText(result))
-        }
-        return unsafe try NetlinkRequest("RTM_DELADDR", subject, message)
+        return unsafe try NetlinkRequest("RTM_DELADDR", .address(wanted, index: index), message)
     }
 
     /// Sends the message on a connected socket of libnl and returns the sequence number that its answers carry.
@@ -83,14 +91,14 @@ struct NetlinkRequest: ~Copyable {
         let sent = unsafe nl_send_auto(socket, message)
         guard sent >= 0 else {
             let code = errno
-            throw KernelError(call, subject, code: code == 0 ? EIO : code, explanation: Self.errorText(sent))
+            throw failure(code == 0 ? EIO : code, Self.errorText(sent))
         }
         return unsafe vipd_sequence(message)
     }
 
     /// An error about this request.
     borrowing func failure(_ code: Int32, _ explanation: String = "") -> KernelError {
-        KernelError(call, subject, code: code, explanation: explanation)
+        KernelError(call, subject.text, code: code, explanation: explanation)
     }
 
     private static func errorText(_ error: Int32) -> String {

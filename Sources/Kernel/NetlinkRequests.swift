@@ -13,9 +13,13 @@ import Wire
 package struct NetlinkRequests: ~Copyable {
     private let socket: OpaquePointer
     private let usesLabels: Bool
-    private let claims = Claims()
+    private let memory = Memory()
     /// How long one answer may take: another process may hold the kernel's configuration lock.
     package static let patience: Int64 = 1_000_000_000
+    /// So long a look at the settings of an interface is believed, nanoseconds.
+    private static let lookPeriod: Int64 = 1_000_000_000
+    /// What the kernel answers at once is not longer: it cuts dumps to what the reader has room for.
+    private static let largestAnswer = 32_768
 
     /// `usesLabels` marks IPv4 addresses by label as well; nil for only where the kernel cannot keep a tag (before 5.18).
     package init(usesLabels: Bool? = nil) throws(KernelError) {
@@ -78,8 +82,8 @@ package struct NetlinkRequests: ~Copyable {
         _ address: InterfaceAddress, index: UInt32, lifetime: UInt32? = nil, isOurs: Bool = false
     ) throws(KernelError) {
         if address.address.family == .ipv4, address.prefixLength < 32 { promoteSecondaries(index: index) }
-        let claim = Claims.Key(address: address, index: index)
-        claims.keys.remove(claim)
+        let claim = Memory.Key(address: address, index: index)
+        memory.claims.remove(claim)
         if let refusal = try tryAdding(address, index: index, lifetime) {
             guard refusal.code == EEXIST else { throw refusal }
             if isOurs {
@@ -88,7 +92,7 @@ package struct NetlinkRequests: ~Copyable {
                 try settle(address, index: index, lifetime, refusal: refusal)
             }
         }
-        claims.keys.insert(claim)
+        memory.claims.insert(claim)
     }
 
     /// Gives an address of ours that is on the interface another lifetime in seconds, nil for ever. Nothing else about it changes, no
@@ -103,20 +107,31 @@ package struct NetlinkRequests: ~Copyable {
     /// `address` is on the interface and is ours, as the caller knows from the kernel's tables: it counts as added here, and they
     /// are not read again before it is removed.
     package borrowing func adopt(_ address: InterfaceAddress, index: UInt32) {
-        claims.keys.insert(Claims.Key(address: address, index: index))
+        memory.claims.insert(Memory.Key(address: address, index: index))
     }
 
     /// Takes `address` off the interface. Success too when it, or the interface, is not there any more, and when an
     /// address is there that does not carry our tag: that one is somebody else's and stays. The kernel's tables are read
     /// to know that, unless it was added here.
     package borrowing func remove(_ address: InterfaceAddress, index: UInt32) throws(KernelError) {
-        let wasAddedHere = claims.keys.remove(Claims.Key(address: address, index: index)) != nil
+        let wasAddedHere = memory.claims.remove(Memory.Key(address: address, index: index)) != nil
         if !wasAddedHere, try isForeign(address, index: index) { return }
-        let subject = "\(address) on \(Interface.name(of: index))"
         var answers: [UInt8] = []
-        let request = try NetlinkRequest.remove(address, index: index, subject: subject)
+        let request = try NetlinkRequest.remove(address, index: index)
         guard let refusal = try exchange(request, keeping: &answers) else { return }
         if refusal.code != EADDRNOTAVAIL && refusal.code != ENODEV { throw refusal }
+    }
+
+    /// Claims and releases an address where there is no interface, and so nothing is changed. What takes long at its first use (pages of
+    /// code, the runtime's tables of types) is there when a takeover needs it.
+    package borrowing func rehearse() {
+        let nowhere = UInt32(Int32.max)
+        for address: IPAddress in [.ipv4(IPv4Address(192, 0, 2, 1)), .ipv6(IPv6Address(high: 0x2001_0DB8 << 32, low: 1))] {
+            let address = InterfaceAddress(address: address, prefixLength: address.family.hostPrefixLength)
+            try? add(address, index: nowhere, lifetime: 1)
+            adopt(address, index: nowhere)
+            try? remove(address, index: nowhere)
+        }
     }
 
     /// The index of the interface that packets to `address` leave by.
@@ -137,16 +152,14 @@ package struct NetlinkRequests: ~Copyable {
         _ address: InterfaceAddress, index: UInt32, _ lifetime: UInt32?, renewing: Bool = false
     ) throws(KernelError) -> KernelError? {
         let family = address.address.family
-        let interface = Interface.name(of: index)
         var flags: UInt32 = 0
         if family == .ipv6 { flags |= AddressFlag.noDuplicateDetection }
         if address.prefixLength < family.hostPrefixLength { flags |= AddressFlag.noPrefixRoute }
-        let label = usesLabels && family == .ipv4 ? AddressTag.label(interface: interface) : nil
+        let label = usesLabels && family == .ipv4 ? AddressTag.label(interface: Interface.name(of: index)) : nil
         var answers: [UInt8] = []
         return try exchange(
             try NetlinkRequest.add(
-                address, index: index, subject: "\(address) on \(interface)", flags: flags, label: label,
-                lifetime: lifetime, renewing: renewing),
+                address, index: index, flags: flags, label: label, lifetime: lifetime, renewing: renewing),
             keeping: &answers)
     }
 
@@ -185,8 +198,12 @@ package struct NetlinkRequests: ~Copyable {
         return !found.isOurs
     }
 
-    /// Best effort: where /proc/sys may not be written the claim is still worth more than the setting.
+    /// Best effort: where /proc/sys may not be written the claim is still worth more than the setting. One look serves all claims
+    /// of the next second.
     private func promoteSecondaries(index: UInt32) {
+        let now = Clock.monotonic()
+        if let look = memory.promoted, look.index == index, now - look.at < Self.lookPeriod { return }
+        memory.promoted = (index, now)
         let path = "/proc/sys/net/ipv4/conf/\(Interface.name(of: index))/promote_secondaries"
         let number = unsafe open(path, O_RDWR | O_CLOEXEC)
         guard number >= 0 else { return }
@@ -221,37 +238,50 @@ package struct NetlinkRequests: ~Copyable {
         let sequence = try unsafe request.send(on: socket)
         let number = unsafe nl_socket_get_fd(socket)
         let deadline = Clock.monotonic() + Self.patience
-        var buffer = [UInt8](repeating: 0, count: 32_768)
+        // Taken out of its owner while it is used, so that it is not copied.
+        var buffer: [UInt8] = []
+        swap(&buffer, &memory.buffer)
+        defer { swap(&buffer, &memory.buffer) }
+        if buffer.isEmpty { buffer = [UInt8](repeating: 0, count: Self.largestAnswer) }
         while true {
-            try wait(number, until: deadline, for: request)
             let length = unsafe buffer.withUnsafeMutableBytes { bytes in
                 unsafe vipd_receive_netlink(number, bytes.baseAddress, bytes.count)
             }
             if length < 0 {
-                if errno == EINTR || errno == EAGAIN { continue }
-                throw request.failure(errno, "the answer was lost")
+                let code = errno
+                guard code == EINTR || code == EAGAIN else { throw request.failure(code, "the answer was lost") }
+                // Hardly ever: the kernel answers before it lets go of the request.
+                if code == EAGAIN { try wait(number, until: deadline, for: request) }
+                continue
             }
             guard length <= buffer.count else {
                 throw request.failure(EMSGSIZE, "the answer is \(length) octets long")
             }
-            let bytes = buffer.span.extracting(0..<length)
-            var offset = 0
-            while let answer = NetlinkMessage(in: bytes, at: offset) {
-                defer { offset = answer.next }
-                // An answer that came too late for the request it belongs to.
-                guard answer.sequence == sequence else { continue }
-                if answer.type == Netlink.error {
-                    let (code, explanation) = NetlinkParser.answer(answer, in: bytes) ?? (EPROTO, "")
-                    return code == 0 ? nil : request.failure(code, explanation)
-                }
-                for index in offset..<min(answer.next, length) { answers.append(bytes[index]) }
-                if answer.type == Netlink.done {
-                    // A dump that failed half-way carries its errno in the end mark.
-                    let code = NetlinkParser.answer(answer, in: bytes)?.code ?? 0
-                    return code > 0 ? request.failure(code) : nil
-                }
+            if let outcome = Self.answer(to: sequence, in: buffer.span.extracting(0..<length), keeping: &answers) {
+                guard outcome.code != 0 else { return nil }
+                return request.failure(outcome.code, outcome.explanation)
             }
         }
+    }
+
+    /// What a datagram says of the request with this number: nil while more is to come, code 0 for done, else the kernel's refusal.
+    /// Messages that are part of the answer are appended to `answers`.
+    private static func answer(to sequence: UInt32, in bytes: Span<UInt8>, keeping answers: inout [UInt8])
+        -> (code: Int32, explanation: String)?
+    {
+        var offset = 0
+        while let answer = NetlinkMessage(in: bytes, at: offset) {
+            defer { offset = answer.next }
+            // An answer that came too late for the request it belongs to.
+            guard answer.sequence == sequence else { continue }
+            if answer.type == Netlink.error { return NetlinkParser.answer(answer, in: bytes) ?? (EPROTO, "") }
+            for index in offset..<min(answer.next, bytes.count) { answers.append(bytes[index]) }
+            if answer.type == Netlink.done {
+                // A dump that failed half-way carries its errno in the end mark.
+                return (max(0, NetlinkParser.answer(answer, in: bytes)?.code ?? 0), "")
+            }
+        }
+        return nil
     }
 
     private borrowing func wait(_ number: Int32, until deadline: Int64, for request: borrowing NetlinkRequest)
@@ -269,15 +299,20 @@ package struct NetlinkRequests: ~Copyable {
     }
 }
 
-/// What was added through one request socket and not removed since. It saves the look at the kernel's tables before each
-/// removal, which with hundreds of addresses would take longer than the removals.
-private final class Claims {
+/// What one request socket remembers.
+private final class Memory {
     struct Key: Hashable {
         var address: InterfaceAddress
         var index: UInt32
     }
 
-    var keys: Set<Key> = []
+    /// What was added through the socket and not removed since. It saves the look at the kernel's tables before each removal, which with
+    /// hundreds of addresses would take longer than the removals.
+    var claims: Set<Key> = []
+    /// The interface whose `promote_secondaries` was last seen to, and when, CLOCK_MONOTONIC in nanoseconds.
+    var promoted: (index: UInt32, at: Int64)?
+    /// Where answers are read; made with the first one.
+    var buffer: [UInt8] = []
 }
 
 /// Names of interfaces, for messages.

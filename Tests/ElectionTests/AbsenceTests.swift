@@ -203,18 +203,18 @@ import Wire
         for place in [0, 1, 63] { #expect(Turn(place).advance(in: .seconds(1)) == .zero) }
     }
 
-    @Test func `groups of 64 divide the interval, each inside it`() {
+    @Test func `groups of 64 divide half of the interval, each inside it`() {
         let interval = Duration.milliseconds(100)
         let four = (0..<4).map { Turn($0 * 64).advance(in: interval) }
-        #expect(Set(four) == [.zero, .milliseconds(25), .milliseconds(50), .milliseconds(75)].map(rounded).asSet)
+        #expect(Set(four) == [.zero, .microseconds(12_500), .milliseconds(25), .microseconds(37_500)].map(rounded).asSet)
         let all = (0..<16).map { Turn($0 * 64 + 5).advance(in: interval) }
         #expect(Set(all).count == 16)
         for one in all { #expect(one >= .zero && one < interval) }
     }
 
-    /// 1/65,536 of the interval is the unit.
+    /// 1/131,072 of the interval is the unit.
     private func rounded(_ span: Duration) -> Duration {
-        .nanoseconds(100_000_000 / 65_536 * (span.nanoseconds * 65_536 / 100_000_000))
+        .nanoseconds(100_000_000 / 131_072 * (span.nanoseconds * 131_072 / 100_000_000))
     }
 
     @Test func `the first interval is shorter, the period is its own`() {

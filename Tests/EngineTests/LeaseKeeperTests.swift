@@ -41,6 +41,7 @@ private func claim(
         held.append((address, since))
     }
     leases.hold(held, index: index, of: router, mark, configuration)
+    leases.beginRenewals()
 }
 
 /// How many addresses of ours are on the interface.

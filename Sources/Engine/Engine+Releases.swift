@@ -1,0 +1,157 @@
+// Taking addresses off, a slice at a time: hundreds of addresses take tens of milliseconds, and adverts of other routers are due
+// meanwhile. From the moment a release is ordered no renewal brings its addresses back, and what the supervisor is told of the router waits
+// until the last of them is off. Whoever claims an address that is still to be taken off takes it off first.
+
+import Election
+import Kernel
+import Messages
+import System
+import Wire
+
+/// Addresses of a router that are still to be taken off an interface.
+struct Release {
+    /// So few addresses are not put behind others that wait.
+    static let small = 8
+
+    let router: RouterID
+    let index: UInt32
+    private(set) var addresses: ArraySlice<InterfaceAddress>
+    /// What is told of the router when the last one is off, in this order.
+    var afterwards: [Action] = []
+
+    init(_ addresses: [InterfaceAddress], of router: RouterID, index: UInt32) {
+        self.router = router
+        self.index = index
+        self.addresses = addresses[...]
+    }
+
+    /// The next one, which then counts as taken off; nil when all are.
+    mutating func next() -> InterfaceAddress? { addresses.popFirst() }
+
+    /// Whether it waits for this one, which then counts as taken off.
+    mutating func take(_ address: InterfaceAddress) -> Bool {
+        guard let place = addresses.firstIndex(of: address) else { return false }
+        addresses.remove(at: place)
+        return true
+    }
+}
+
+/// What waits to be taken off.
+struct Releases {
+    /// The oldest first.
+    var pending: [Release] = []
+    /// How long this turn may go on with it, CLOCK_MONOTONIC in nanoseconds; nil while nothing was taken off in it.
+    var end: Int64?
+
+    var isEmpty: Bool { pending.isEmpty }
+
+    /// Keeps what is to be told of a router until its addresses are off; false when none of them waits.
+    mutating func postpone(_ action: Action, of router: RouterID) -> Bool {
+        guard let place = pending.lastIndex(where: { $0.router == router }) else { return false }
+        pending[place].afterwards.append(action)
+        return true
+    }
+}
+
+extension Engine {
+    func release(_ addresses: [InterfaceAddress], for id: RouterID) {
+        guard let record = records[id],
+            let index = record.claimedOn ?? table.link(named: record.configuration.interface)?.index
+        else { return }
+        remove(dropFromClaim(addresses, index: index, of: id), index: index, for: id)
+        reporter.markDirty(id)
+    }
+
+    /// Takes these off, as far as this turn has time for it, and the rest in the turns that follow.
+    func remove(_ addresses: [InterfaceAddress], index: UInt32, for id: RouterID) {
+        guard !addresses.isEmpty else { return }
+        leases.forget(addresses, index: index)
+        let begin = Clock.monotonic()
+        let end = releases.end ?? begin + Self.slice
+        releases.end = end
+        var release = Release(addresses, of: id, index: index)
+        let mayBegin = releases.isEmpty || addresses.count <= Release.small || end == .max
+        if begin < end, mayBegin, advance(&release, until: end) { return }
+        releases.pending.append(release)
+    }
+
+    /// A slice of what waits, the oldest first; after the timers of each turn that has not taken anything off yet.
+    func continueReleases() {
+        defer { releases.end = nil }
+        guard !releases.isEmpty, releases.end == nil else { return }
+        takeOff(until: Clock.monotonic() + Self.slice)
+    }
+
+    /// Everything that waits, at once: for who must not leave anything behind.
+    func finishReleases() { takeOff(until: .max) }
+
+    /// What a master does before anything else, because its peers have replaced it: all that it orders to be taken off is off when it
+    /// returns, however much it is.
+    func withoutSlices(_ body: () -> Void) {
+        releases.end = .max
+        body()
+        releases.end = nil
+    }
+
+    private func takeOff(until end: Int64) {
+        var done = 0
+        while done < releases.pending.count {
+            guard advance(&releases.pending[done], until: end) else { break }
+            done += 1
+            if Clock.monotonic() >= end { break }
+        }
+        let ended = releases.pending.prefix(done)
+        releases.pending.removeFirst(done)
+        for release in ended { tellAfterwards(release) }
+    }
+
+    /// Goes on until this time (CLOCK_MONOTONIC, nanoseconds); false when only the time ran out.
+    private func advance(_ release: inout Release, until end: Int64) -> Bool {
+        while let address = release.next() {
+            takeOff(address, index: release.index, of: release.router)
+            if !release.addresses.isEmpty, Clock.monotonic() >= end { return false }
+        }
+        return true
+    }
+
+    private func takeOff(_ address: InterfaceAddress, index: UInt32, of id: RouterID) {
+        mark(.release, id)
+        do throws(KernelError) {
+            try requests.remove(address, index: index)
+        } catch {
+            node.count(.addressDeleteErrors, for: id)
+            tell(error, for: id)
+            refusedRemovals.append((address, index))
+        }
+    }
+
+    /// An address is about to be put on: where it still waits to be taken off, for whomever, that is done first, or it would take away what
+    /// was claimed.
+    func finishRelease(of address: InterfaceAddress, index: UInt32) {
+        guard !releases.isEmpty else { return }
+        var isWaiting = false
+        for place in releases.pending.indices where releases.pending[place].index == index {
+            guard releases.pending[place].take(address), !isWaiting else { continue }
+            isWaiting = true
+            takeOff(address, index: index, of: releases.pending[place].router)
+        }
+        guard isWaiting else { return }
+        endReleases { $0.addresses.isEmpty }
+    }
+
+    /// An interface is gone, and its addresses with it; its number may be given to another one.
+    func dropReleases(index: UInt32) { endReleases { $0.index == index } }
+
+    private func endReleases(where hasEnded: (Release) -> Bool) {
+        let ended = releases.pending.filter(hasEnded)
+        releases.pending.removeAll(where: hasEnded)
+        for release in ended { tellAfterwards(release) }
+    }
+
+    /// Behind what is told of the router before: where more of its addresses wait it is postponed once more.
+    private func tellAfterwards(_ release: Release) {
+        for action in release.afterwards where !releases.postpone(action, of: release.router) {
+            tell(action, for: release.router)
+        }
+    }
+}
