@@ -43,6 +43,11 @@ static inline struct nl_msg *vipd_build_address_request(int add, int request_fla
     return message;
 }
 
+// Makes of a request one that the kernel acknowledges without looking at it, and without its configuration lock.
+static inline void vipd_make_void(struct nl_msg *message) {
+    nlmsg_hdr(message)->nlmsg_type = NLMSG_NOOP;
+}
+
 // RTM_GETADDR for all addresses of a family (0: both), on one interface (0: all). Null when there is no memory.
 static inline struct nl_msg *vipd_build_address_dump(int family, uint32_t interface_index) {
     struct ifaddrmsg body = {.ifa_family = (uint8_t)family, .ifa_index = interface_index};

@@ -33,6 +33,9 @@ struct DeadlineQueue: Hashable, Sendable {
         return Instant(nanoseconds: deadlines[router])
     }
 
+    /// Whose it is.
+    var firstRouter: Int? { first == nil ? nil : heap[0] }
+
     mutating func set(_ deadline: Instant?, of router: Int) {
         let value = deadline?.nanoseconds ?? Self.never
         let old = deadlines[router]

@@ -281,6 +281,13 @@ package struct Node: Hashable, Sendable {
         return min(verdict, router)
     }
 
+    /// Whether the next deadline is that of a backup: when it comes, a silent master is taken over from.
+    package var isTakeoverNext: Bool {
+        guard let index = deadlines.firstRouter, deadline == deadlines.first else { return false }
+        if case .backup = slots[index].router.state { return true }
+        return false
+    }
+
     /// Serves every deadline that has come, at most `limit` of them, the longest overdue; then `deadline` has not moved on.
     package mutating func wake(at now: Instant, atMost limit: Int = .max, appendingTo actions: inout [RouterAction]) {
         if checks.expire(at: now) { refreshAll(now, &actions) }

@@ -32,6 +32,9 @@ struct Claim {
 
     mutating func advance() { position += 1 }
 
+    /// Some may be followed on the interface by secondary ones.
+    var hasSubnets: Bool { addresses.contains { $0.isInSubnet } }
+
     func awaits(_ address: InterfaceAddress) -> Bool { addresses[position...].contains(address) }
 
     /// These are wanted, too; one that was on already has been lost.
@@ -112,9 +115,17 @@ extension Engine {
             claim.advance()
             if claim.next != nil, Clock.monotonic() >= end { return false }
         }
+        if claim.hasSubnets { subnets.insert(claim.index) }
         leases.hold(claim.leased, index: claim.index, of: id, record.mark, record.configuration)
         node.claimed(id, failure: nil, at: now, appendingTo: &actions)
         return true
+    }
+
+    /// After the announcements of this turn: others may have changed the setting since it was last seen to.
+    func promoteSecondaries() {
+        guard !subnets.isEmpty else { return }
+        for index in subnets { requests.promoteSecondaries(on: index) }
+        subnets.removeAll(keepingCapacity: true)
     }
 
     private func claimFailed(_ address: InterfaceAddress, _ code: Int32, for id: RouterID) {

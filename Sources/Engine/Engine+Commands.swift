@@ -266,6 +266,8 @@ extension Engine {
         if users.contains(where: { $0.configuration.family == .ipv6 }) {
             facts.socketErrorIPv6 = openSocket(.ipv6, link, for: users, hasSource: facts.sourceIPv6 != nil)
         }
+        let isInSubnet = users.contains { $0.configuration.addresses.contains { $0.isInSubnet } }
+        if isInSubnet, !requests.hasPromotedSecondaries(on: link.index) { requests.promoteSecondaries(on: link.index) }
         openTap(on: link)
         if isCommitted || resumable.isEmpty {
             ports.prepareFrames(on: link)

@@ -61,6 +61,10 @@ package final class Engine {
     var claims: [Claim] = []
     /// Releases that are under way.
     var releases = Releases()
+    /// Interfaces on which addresses with a subnet were put in this turn.
+    var subnets: Set<UInt32> = []
+    /// When a takeover was last rehearsed, CLOCK_MONOTONIC in nanoseconds.
+    var lastRunUp: Int64 = 0
     var advertised: [RouterID] = []
     /// What becomes of the advert that is being sent.
     var sending = Sending()
@@ -184,7 +188,7 @@ package final class Engine {
         var wake = min(nextSnapshot, nextSlice, leaveBy, nextSign)
         if !advertised.isEmpty || node.hasHeard { wake = min(wake, nextBeat) }
         guard isCommitted, let deadline = node.deadline else { return wake }
-        return min(wake, deadline.nanoseconds)
+        return min(wake, deadline.nanoseconds - (wantsRunUp(to: deadline) ? Self.runUp : 0))
     }
 
     /// Adverts put one deadline off after the other. A timer that fires too early costs an empty turn now and then; setting it anew
@@ -219,11 +223,15 @@ package final class Engine {
         if kernelEvents { readKernelEvents() }
         if commands { readCommands() }
         guard !hasYielded else { return }
-        if isCommitted { serveTimers() }
+        if isCommitted {
+            runUp()
+            serveTimers()
+        }
         continueReleases()
         continueClaims()
         forgetRemoved()
         leases.beginRenewals()
+        promoteSecondaries()
         report()
     }
 
@@ -386,6 +394,7 @@ package final class Engine {
     private func closePorts(index: UInt32) {
         closePorts { $0.interfaceIndex == index }
         leases.forget(index: index)
+        requests.forget(index: index)
         dropReleases(index: index)
         ports.closeFrames(index: index)
         closeTaps(exceptOn: Set(taps.lazy.map(\.index).filter { $0 != index }))

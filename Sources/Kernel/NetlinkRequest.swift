@@ -75,6 +75,13 @@ struct NetlinkRequest: ~Copyable {
         return unsafe try NetlinkRequest("RTM_NEWADDR", .address(wanted, index: index), message)
     }
 
+    /// An RTM_NEWADDR that is none: the kernel acknowledges it and does nothing.
+    static func void(_ address: InterfaceAddress) throws(KernelError) -> NetlinkRequest {
+        let request = try add(address, index: 0, flags: 0, label: nil, lifetime: 1)
+        unsafe vipd_make_void(request.message)
+        return request
+    }
+
     /// RTM_DELADDR.
     static func remove(_ wanted: InterfaceAddress, index: UInt32) throws(KernelError) -> NetlinkRequest {
         let message = unsafe wanted.address.octets.withUnsafeBytes { bytes in

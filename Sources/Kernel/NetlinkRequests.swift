@@ -16,8 +16,6 @@ package struct NetlinkRequests: ~Copyable {
     private let memory = Memory()
     /// How long one answer may take: another process may hold the kernel's configuration lock.
     package static let patience: Int64 = 1_000_000_000
-    /// So long a look at the settings of an interface is believed, nanoseconds.
-    private static let lookPeriod: Int64 = 1_000_000_000
     /// What the kernel answers at once is not longer: it cuts dumps to what the reader has room for.
     private static let largestAnswer = 32_768
 
@@ -81,7 +79,7 @@ package struct NetlinkRequests: ~Copyable {
     package borrowing func add(
         _ address: InterfaceAddress, index: UInt32, lifetime: UInt32? = nil, isOurs: Bool = false
     ) throws(KernelError) {
-        if address.address.family == .ipv4, address.prefixLength < 32 { promoteSecondaries(index: index) }
+        if address.isInSubnet, !memory.promoted.contains(index) { promoteSecondaries(on: index) }
         let claim = Memory.Key(address: address, index: index)
         memory.claims.remove(claim)
         if let refusal = try tryAdding(address, index: index, lifetime) {
@@ -122,17 +120,41 @@ package struct NetlinkRequests: ~Copyable {
         if refusal.code != EADDRNOTAVAIL && refusal.code != ENODEV { throw refusal }
     }
 
-    /// Claims and releases an address where there is no interface, and so nothing is changed. What takes long at its first use (pages of
-    /// code, the runtime's tables of types) is there when a takeover needs it.
-    package borrowing func rehearse() {
-        let nowhere = UInt32(Int32.max)
-        for address: IPAddress in [.ipv4(IPv4Address(192, 0, 2, 1)), .ipv6(IPv6Address(high: 0x2001_0DB8 << 32, low: 1))] {
-            let address = InterfaceAddress(address: address, prefixLength: address.family.hostPrefixLength)
-            try? add(address, index: nowhere, lifetime: 1)
-            adopt(address, index: nowhere)
-            try? remove(address, index: nowhere)
-        }
+    /// Goes through a claim with a request that the kernel acknowledges without doing anything, and without waiting for its
+    /// configuration lock. What is slow at its first use, or because it has not been used for long, is then at hand.
+    package borrowing func rehearse(_ address: InterfaceAddress) {
+        let key = Memory.Key(address: address, index: 0)
+        memory.claims.remove(key)
+        var answers: [UInt8] = []
+        guard let request = try? NetlinkRequest.void(address) else { return }
+        _ = try? exchange(request, keeping: &answers)
+        memory.claims.insert(key)
+        memory.claims.remove(key)
     }
+
+    /// Sees to it that the first address of a subnet can be taken off an interface without those that came later
+    /// (`promote_secondaries`). Best effort: where /proc/sys may not be written a claim is still worth more than the setting.
+    ///
+    /// `add` does that for an interface that it was never done for. It costs more than the claim itself, so it is better done before, and
+    /// again after the claim, because others can change the setting.
+    package borrowing func promoteSecondaries(on index: UInt32) {
+        memory.promoted.insert(index)
+        let path = "/proc/sys/net/ipv4/conf/\(Interface.name(of: index))/promote_secondaries"
+        let number = unsafe open(path, O_RDWR | O_CLOEXEC)
+        guard number >= 0 else { return }
+        let file = Descriptor(taking: number)
+        var value: [UInt8] = [0]
+        let count = unsafe value.withUnsafeMutableBytes { unsafe pread(number, $0.baseAddress, 1, 0) }
+        guard count == 1, value[0] == UInt8(ascii: "0") else { return }
+        value[0] = UInt8(ascii: "1")
+        _ = unsafe value.withUnsafeBytes { unsafe pwrite(file.number, $0.baseAddress, 1, 0) }
+    }
+
+    /// Whether that was done for this interface.
+    package borrowing func hasPromotedSecondaries(on index: UInt32) -> Bool { memory.promoted.contains(index) }
+
+    /// The interface is gone, and its number may be given to another one.
+    package borrowing func forget(index: UInt32) { memory.promoted.remove(index) }
 
     /// The index of the interface that packets to `address` leave by.
     ///
@@ -196,23 +218,6 @@ package struct NetlinkRequests: ~Copyable {
         let present = try addresses(address.address.family, on: index)
         guard let found = present.first(where: { $0.address == address }) else { return false }
         return !found.isOurs
-    }
-
-    /// Best effort: where /proc/sys may not be written the claim is still worth more than the setting. One look serves all claims
-    /// of the next second.
-    private func promoteSecondaries(index: UInt32) {
-        let now = Clock.monotonic()
-        if let look = memory.promoted, look.index == index, now - look.at < Self.lookPeriod { return }
-        memory.promoted = (index, now)
-        let path = "/proc/sys/net/ipv4/conf/\(Interface.name(of: index))/promote_secondaries"
-        let number = unsafe open(path, O_RDWR | O_CLOEXEC)
-        guard number >= 0 else { return }
-        let file = Descriptor(taking: number)
-        var value: [UInt8] = [0]
-        let count = unsafe value.withUnsafeMutableBytes { unsafe pread(number, $0.baseAddress, 1, 0) }
-        guard count == 1, value[0] == UInt8(ascii: "0") else { return }
-        value[0] = UInt8(ascii: "1")
-        _ = unsafe value.withUnsafeBytes { unsafe pwrite(file.number, $0.baseAddress, 1, 0) }
     }
 
     // MARK: - Exchange
@@ -309,10 +314,15 @@ private final class Memory {
     /// What was added through the socket and not removed since. It saves the look at the kernel's tables before each removal, which with
     /// hundreds of addresses would take longer than the removals.
     var claims: Set<Key> = []
-    /// The interface whose `promote_secondaries` was last seen to, and when, CLOCK_MONOTONIC in nanoseconds.
-    var promoted: (index: UInt32, at: Int64)?
+    /// The interfaces whose `promote_secondaries` was seen to.
+    var promoted: Set<UInt32> = []
     /// Where answers are read; made with the first one.
     var buffer: [UInt8] = []
+}
+
+extension InterfaceAddress {
+    /// An IPv4 address that others of its interface may follow as secondary ones.
+    package var isInSubnet: Bool { address.family == .ipv4 && prefixLength < 32 }
 }
 
 /// Names of interfaces, for messages.
