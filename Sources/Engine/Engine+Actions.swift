@@ -59,7 +59,8 @@ extension Engine {
             reporter.send(.transition(id, transition))
         case .handover(let outcome):
             reporter.send(.handover(id, outcome))
-        case .sendAdvert, .claim, .release, .announce, .runGate, .cancelGate, .peerDiffers, .unsteady, .releaseGateFailed:
+        case .sendAdvert, .claim, .release, .announce, .runGate, .cancelGate, .peerDiffers, .unsteady,
+            .releaseGateFailed:
             break
         }
     }
@@ -68,23 +69,18 @@ extension Engine {
 
     private func sendAdvert(_ priority: UInt8, for id: RouterID) {
         // Not the router itself: while a copy of it is at hand, counting an advert would copy all its counters.
-        let found = node.look(at: id) { router in
-            (
-                router.standing.localAddress, router.configuration, router.adverts(priority: priority),
-                router.awaitsSending
-            )
-        }
-        guard let (local, configuration, (advert, twin), awaited) = found, let source = local,
-            let link = table.link(named: configuration.interface),
-            let port = ports.advertPort(SocketTag(family: configuration.family, interfaceIndex: link.index))
+        guard let outgoing = Outgoing(priority, of: id, in: node), let source = outgoing.source,
+            let link = table.link(named: outgoing.configuration.interface),
+            let port = ports.advertPort(
+                SocketTag(family: outgoing.configuration.family, interfaceIndex: link.index))
         else {
             node.count(.advertSendErrors, for: id)
             return
         }
         sending = Sending()
-        send(advert, of: id, configuration, from: source, through: port)
-        if let twin { send(twin, of: id, configuration, from: source, through: port) }
-        judgeSending(of: id, awaited: awaited)
+        send(outgoing.advert, of: id, outgoing.configuration, from: source, through: port)
+        if let twin = outgoing.twin { send(twin, of: id, outgoing.configuration, from: source, through: port) }
+        judgeSending(of: id, awaited: outgoing.awaited)
     }
 
     /// Tells the election when nobody could be sent to, and when somebody can again.
@@ -155,10 +151,10 @@ extension Engine {
 
     private func announce(_ range: Range<Int>, for id: RouterID) {
         // The advert before it may have been the last of three intervals that could not be sent.
-        let found = node.look(at: id) { ($0.stateName, $0.configuration.interface, $0.configuration.addresses) }
-        guard let (state, interface, addresses) = found, state == .master,
-            let link = table.link(named: interface), let hardware = link.hardwareAddress
+        guard let announced = Announced(of: id, in: node), announced.state == .master,
+            let link = table.link(named: announced.interface), let hardware = link.hardwareAddress
         else { return }
+        let addresses = announced.addresses
         lazy var isRouter = Forwarding.isOn(interface: link.name)
         for place in range where place < addresses.count {
             let frame: [UInt8]
@@ -190,6 +186,58 @@ extension Engine {
 
     func tell(_ error: SystemError, for id: RouterID?) {
         reporter.send(.notice(.kernel(id, call: error.call, subject: error.subject, code: error.code, explanation: "")))
+    }
+}
+
+/// What sending an advert needs to know of a router; nil for one that is not known.
+struct Outgoing {
+    var source: IPAddress?
+    var configuration: VirtualRouterConfiguration
+    var advert: OutgoingAdvertisement
+    /// The same in version 2.
+    var twin: OutgoingAdvertisement?
+    /// Its addresses wait for the advert.
+    var awaited: Bool
+
+    init?(_ priority: UInt8, of id: RouterID, in node: borrowing Node) {
+        let found = node.look(at: id) { router in
+            let (advert, twin) = router.adverts(priority: priority)
+            return Outgoing(
+                source: router.standing.localAddress, configuration: router.configuration, advert: advert, twin: twin,
+                awaited: router.awaitsSending)
+        }
+        guard let found else { return nil }
+        self = found
+    }
+
+    private init(
+        source: IPAddress?, configuration: VirtualRouterConfiguration, advert: OutgoingAdvertisement,
+        twin: OutgoingAdvertisement?, awaited: Bool
+    ) {
+        self.source = source
+        self.configuration = configuration
+        self.advert = advert
+        self.twin = twin
+        self.awaited = awaited
+    }
+}
+
+/// What an announcement needs to know of a router; nil for one that is not known.
+struct Announced {
+    var state: StateName
+    var interface: String
+    var addresses: [InterfaceAddress]
+
+    init?(of id: RouterID, in node: borrowing Node) {
+        let found = node.look(at: id) { Announced($0.stateName, $0.configuration.interface, $0.configuration.addresses) }
+        guard let found else { return nil }
+        self = found
+    }
+
+    private init(_ state: StateName, _ interface: String, _ addresses: [InterfaceAddress]) {
+        self.state = state
+        self.interface = interface
+        self.addresses = addresses
     }
 }
 

@@ -72,13 +72,14 @@ extension Engine {
         for item in actions {
             switch item.action {
             case .sendAdvert(let priority):
-                let found = rehearsal.look(at: id) { $0.adverts(priority: priority) }
-                found?.advert.encode(into: &payload, source: address.address, destination: address.address)
+                let outgoing = Outgoing(priority, of: id, in: rehearsal)
+                outgoing?.advert.encode(into: &payload, source: address.address, destination: address.address)
                 record.mark.advertised(at: Clock.boottime())
             case .transition(let transition):
                 record.note(transition)
                 Report.transition(id, transition).encode(into: &payload)
-            case .claim, .release, .announce, .runGate, .cancelGate, .releaseGateFailed, .peerDiffers, .unsteady, .handover:
+            case .announce: _ = Announced(of: id, in: rehearsal)
+            case .claim, .release, .runGate, .cancelGate, .releaseGateFailed, .peerDiffers, .unsteady, .handover:
                 break
             }
         }

@@ -206,7 +206,8 @@ import Wire
     @Test func `groups of 64 divide half of the interval, each inside it`() {
         let interval = Duration.milliseconds(100)
         let four = (0..<4).map { Turn($0 * 64).advance(in: interval) }
-        #expect(Set(four) == [.zero, .microseconds(12_500), .milliseconds(25), .microseconds(37_500)].map(rounded).asSet)
+        let parts: [Duration] = [.zero, .microseconds(12_500), .milliseconds(25), .microseconds(37_500)]
+        #expect(Set(four) == parts.map(rounded).asSet)
         let all = (0..<16).map { Turn($0 * 64 + 5).advance(in: interval) }
         #expect(Set(all).count == 16)
         for one in all { #expect(one >= .zero && one < interval) }

@@ -171,7 +171,45 @@ struct NetlinkRequestTests {
             let wanted = try address("10.9.0.100/32")
             let refused = refusal { () throws(KernelError) in try requests.add(wanted, index: 4711) }
             #expect(refused?.code == ENODEV)
+            #expect(refused?.call == "RTM_NEWADDR" && refused?.subject == "10.9.0.100/32 on interface 4711")
             try requests.remove(wanted, index: 4711)
+        }
+    }
+
+    @Test(
+        "A rehearsal changes nothing, and the claim after it is one",
+        arguments: ["10.9.0.100/24", "2001:db8::100/128"])
+    func rehearsal(text: String) async throws {
+        try await withTwoHosts { _ in
+            let index = try index(of: "va")
+            let requests = try NetlinkRequests()
+            let wanted = try address(text)
+            let before = try requests.addresses()
+            for _ in 0..<3 { requests.rehearse(wanted) }
+            #expect(try requests.addresses() == before)
+            try requests.add(wanted, index: index)
+            #expect(try requests.addresses(on: index).entry(for: wanted)?.isOurs == true)
+            try requests.remove(wanted, index: index)
+            #expect(try requests.addresses() == before)
+        }
+    }
+
+    @Test("promote_secondaries is seen to once before a claim, and again when that is asked for")
+    func promotion() async throws {
+        try await withTwoHosts { _ in
+            let index = try index(of: "va")
+            let requests = try NetlinkRequests()
+            func isOn() throws -> Bool { try sh("sysctl -n net.ipv4.conf.va.promote_secondaries").hasPrefix("1") }
+            func off() throws { try sh("sysctl -q net.ipv4.conf.va.promote_secondaries=0") }
+            try off()
+            requests.promoteSecondaries(on: index)
+            #expect(try isOn() && requests.hasPromotedSecondaries(on: index))
+            try off()
+            try requests.add(try address("10.9.0.100/24"), index: index)
+            #expect(try !isOn())
+            requests.forget(index: index)
+            try requests.add(try address("10.9.0.101/24"), index: index)
+            #expect(try isOn())
         }
     }
 
