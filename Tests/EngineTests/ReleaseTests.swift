@@ -2,6 +2,7 @@
 // here, against the real kernel, so that each of its turns can be looked at.
 
 import Election
+import Glibc
 import Kernel
 import Messages
 import Namespaces
@@ -27,7 +28,7 @@ private final class Bench {
     private let others: NetlinkRequests
 
     init(_ held: [InterfaceAddress], of id: RouterID = RouterID(1)) throws {
-        let link = try #require(UInt32(try sh("cat /sys/class/net/va/ifindex").split(separator: "\n")[0]))
+        let link = unsafe if_nametoindex("va")
         var pair = try MessageSocket.pair()
         let engine = try Engine(supervisor: pair.takeSecond())
         others = try NetlinkRequests()
