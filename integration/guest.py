@@ -150,10 +150,11 @@ class Guest(_Commands, Host):
     # The clocks.
 
     def step_clock(self, seconds, meanwhile=()):
-        """Steps the guest's wall clock; processes that do not run `meanwhile` find what arrived before it behind it."""
-        pids = " ".join(map(str, meanwhile))
-        stop, go_on = (f"kill -STOP {pids}", f"kill -CONT {pids}") if pids else ("true", "true")
-        self.shell(f"time=$(date +%s); {stop}; date -s @$((time + {seconds})); status=$?; {go_on}; exit $status")
+        """Steps the guest's wall clock. Processes that do not run `meanwhile`, the last of them first to go on, find behind the step what
+        arrived in the sixth of a second before it."""
+        stop = f"kill -STOP {' '.join(map(str, meanwhile))}; sleep 0.16" if meanwhile else "true"
+        go_on = f"kill -CONT {' '.join(map(str, reversed(meanwhile)))}" if meanwhile else "true"
+        self.shell(f"{stop}; date -s @$(($(date +%s) + {seconds})); status=$?; {go_on}; exit $status")
 
     def suspended_for(self):
         """How long this guest was suspended since it booted: CLOCK_BOOTTIME, which counts that, minus CLOCK_MONOTONIC, in seconds."""

@@ -17,6 +17,7 @@ from agent import Agent
 from cases import Probing, database, follows, gaps, holders, in_attempts, one_holder, words
 from guest import Guest, GuestAgent, Inside
 from lab import IPV4, IPV6, Lab, stays, wait_until
+from stalls import Stalls
 from wire import Capture, read_advert, read_announcement
 
 pytestmark = [pytest.mark.guest, pytest.mark.alone]
@@ -131,11 +132,17 @@ def test_a_step_of_the_wall_clock_changes_nothing(lab, role, measured):
         wait_until(lambda: b.state() == b.state("database6") == ("backup" if role == "master" else "master"), 10, "b is what it was")
         before, capture, events = {name: told(a, name) for name in ROUTERS}, Capture(lab["client"]), b.events()
         guest.record()
-        for step, ahead in ((3600, 3600), (-3600, 0), (-3600, -3600), (3600, 0)):
-            guest.step_clock(step, meanwhile=asleep)
-            assert abs(guest.seconds() - time.time() - ahead) < 60, "the clock was stepped"
-            looks_right(a, role, ahead, began)
-            time.sleep(1)
+        with Stalls(realtime=False) as stalls:
+            for step, ahead in ((3600, 3600), (-3600, 0), (-3600, -3600), (3600, 0)):
+                guest.step_clock(step, meanwhile=asleep)
+                assert abs(guest.seconds() - time.time() - ahead) < 60, "the clock was stepped"
+                looks_right(a, role, ahead, began)
+                time.sleep(1)
+        moved = events.states() + events.states("database6") + [name for name in ROUTERS if told(a, name) != before[name]]
+        if moved and stalls.worst < 0.05:
+            # No second attempt: it is not the machine that did this.
+            pytest.fail(f"somebody moved: {moved}\n{a.log()[-3000:]}")
+        assert not moved, f"somebody moved, and the machine stood still for {stalls.worst} s: {moved}"
         for family in ROUTERS.values():
             adverts = capture.adverts()
             assert not {advert.mac for advert in adverts} - {source.mac}, "only the master advertises"
@@ -143,10 +150,7 @@ def test_a_step_of_the_wall_clock_changes_nothing(lab, role, measured):
             assert late < INTERVAL / 2, f"an advert was {late * 1000:.1f} ms late"
             worst.append(late)
         capture.stop()
-        assert not events.states() and not events.states("database6"), "b saw no transition"
-        for name in ROUTERS:
-            assert told(a, name) == before[name], "nor did the guest"
-            assert a.statistic("late-wake-ups", name) == 0
+        assert not any(a.statistic("late-wake-ups", name) for name in ROUTERS)
         vips = [family.vip() for family in ROUTERS.values()]
         assert not [change for change in guest.recorded()[1] if change[1] == "deleted" and change[2] in vips], "no address was taken off"
 
