@@ -229,7 +229,9 @@ struct Announced {
     var addresses: [InterfaceAddress]
 
     init?(of id: RouterID, in node: borrowing Node) {
-        let found = node.look(at: id) { Announced($0.stateName, $0.configuration.interface, $0.configuration.addresses) }
+        let found = node.look(at: id) {
+            Announced($0.stateName, $0.configuration.interface, $0.configuration.addresses)
+        }
         guard let found else { return nil }
         self = found
     }
