@@ -70,17 +70,17 @@ package final class Engine {
     var sending = Sending()
     /// Removals that the kernel refused; tried again with each snapshot.
     var refusedRemovals: [(address: InterfaceAddress, index: UInt32)] = []
-    private var needsResynchronisation = false
+    var needsResynchronisation = false
     /// What was last reported of each interface's strays.
-    private var strays: [String: Counters] = [:]
-    private var heard: [RouterID] = []
+    var strays: [String: Counters] = [:]
+    var heard: [RouterID] = []
     /// When the first of the adverts went out that the next heartbeat tells of, boot time in nanoseconds; nil while there is none.
-    private var advertisedSince: Int64?
-    private var lastBeat: Int64 = 0
+    var advertisedSince: Int64?
+    var lastBeat: Int64 = 0
     /// At least so far are heartbeats apart, nanoseconds.
     var beatPeriod = Engine.beatPeriod
     /// When snapshots that found no time are gone on with.
-    private var nextSlice = Int64.max
+    var nextSlice = Int64.max
     /// Who uses an interface.
     var members: [String: Set<RouterID>] = [:]
     /// Nothing is sent and no timer served before the first commit.
@@ -115,7 +115,7 @@ package final class Engine {
     var packet = PacketBuffer()
     private var message = [UInt8](repeating: 0, count: MessageSocket.maximumLength)
     var payload: [UInt8] = []
-    private var nextSnapshot = Clock.monotonic() + snapshotPeriod
+    var nextSnapshot = Clock.monotonic() + snapshotPeriod
 
     /// Opens what the loop needs and reads the kernel's present state. Throws when netlink cannot be had.
     package init(supervisor: consuming MessageSocket) throws(EngineError) {
@@ -252,65 +252,6 @@ package final class Engine {
         perform()
     }
 
-    private func report() {
-        let monotonic = Clock.monotonic()
-        let isDue = monotonic >= nextSnapshot
-        beat(monotonic, isDue: isDue)
-        if isDue {
-            nextSnapshot = monotonic + Self.snapshotPeriod
-            watchFloods()
-            if needsResynchronisation {
-                resynchronise()
-                applyInterfaceChanges()
-            }
-            retryRemovals()
-            tellLeaseFailures()
-            reportStrays()
-            if let name = framesAwaited.popLast(), let link = table.link(named: name) { ports.prepareFrames(on: link) }
-            reporter.markDirty(node.routerIDs)
-        }
-        reporter.flush()
-        if reporter.takeRecovery() {
-            // A gate that nobody heard asking for would be waited for without end.
-            for gate in node.awaitedGates {
-                reporter.send(.gateWanted(gate.router, gate.kind, sequence: gate.sequence, cause: gate.cause))
-            }
-        }
-        let moment = Clock.monotonic()
-        // Snapshots wait while adverts and takeovers do: one a turn shows that they go on.
-        let isBusy = isCommitted && node.deadline.map { $0.nanoseconds <= moment } ?? false
-        let end = isBusy ? moment : moment + Self.slice
-        nextSlice = reporter.flushSnapshots(until: end) { snapshot(of: $0) } ? end + Self.slice : .max
-    }
-
-    private var nextBeat: Int64 { lastBeat + (advertised.isEmpty ? Self.hearsayPeriod : beatPeriod) }
-
-    /// Tells who sent and heard adverts; what falls between two heartbeats goes with the next. It is dated by its first advert: a new
-    /// engine must not think an advert younger than it is.
-    private func beat(_ monotonic: Int64, isDue: Bool) {
-        if advertisedSince == nil, !advertised.isEmpty { advertisedSince = Clock.boottime() }
-        let isWanted = !advertised.isEmpty || node.hasHeard
-        guard isDue || isWanted && monotonic >= nextBeat else { return }
-        node.takeHeard(into: &heard)
-        reporter.beat(.heartbeat(at: advertisedSince ?? Clock.boottime(), advertised: advertised, heard: heard))
-        advertised.removeAll(keepingCapacity: true)
-        heard.removeAll(keepingCapacity: true)
-        advertisedSince = nil
-        lastBeat = monotonic
-    }
-
-    /// What was dropped on each interface for nobody here, where that changed.
-    private func reportStrays() {
-        for port in ports.adverts {
-            let index = port.tag.interfaceIndex
-            guard let name = table.links[index]?.name else { continue }
-            let counters = node.strayCounters(on: index)
-            guard strays[name] ?? Counters() != counters else { continue }
-            strays[name] = counters
-            reporter.send(.interfaceCounters(name, counters))
-        }
-    }
-
     // MARK: - The kernel's events
 
     private func readKernelEvents() {
@@ -334,7 +275,7 @@ package final class Engine {
     }
 
     /// Reads links and addresses anew (checklist LX-53); tried again with the next snapshot if that fails.
-    private func resynchronise() {
+    func resynchronise() {
         do throws(KernelError) {
             table.replace(links: try requests.links(), addresses: try requests.addresses())
             needsResynchronisation = false
@@ -398,41 +339,6 @@ package final class Engine {
         dropReleases(index: index)
         ports.closeFrames(index: index)
         closeTaps(exceptOn: Set(taps.lazy.map(\.index).filter { $0 != index }))
-    }
-
-    // MARK: - Snapshots
-
-    func snapshot(of id: RouterID) -> RouterSnapshot? {
-        guard let router = node.router(id), let record = records[id] else { return nil }
-        let boottime = Clock.boottime()
-        let offset = boottime - Clock.monotonic()
-        var snapshot = RouterSnapshot(router: id, state: router.stateName)
-        snapshot.since = record.stateSince
-        snapshot.taken = boottime
-        snapshot.effectivePriority = router.standing.effectivePriority
-        snapshot.contributions = router.standing.contributions
-        snapshot.faults = router.faults
-        snapshot.localAddress = router.standing.localAddress
-        snapshot.master = router.master
-        snapshot.masterPriority = router.masterPriority
-        snapshot.masterInterval = router.masterInterval
-        snapshot.masterDownInterval = router.masterDownInterval
-        snapshot.skewTime = router.skewTime
-        snapshot.lastAdvertHeard = router.lastHeard.map { $0.nanoseconds + offset } ?? 0
-        snapshot.lastAdvertSent = record.lastAdvertSent
-        if let link = table.link(named: record.configuration.interface) {
-            snapshot.held = table.present(of: record.configuration.addresses, on: link.index)
-            snapshot.leaseExpires = leases.expiry(of: record.configuration.addresses, index: link.index)
-        }
-        snapshot.lastTransition = router.lastTransition
-        snapshot.counters = router.counters
-        snapshot.countingSince = record.countingSince
-        snapshot.upSince = record.upSince
-        snapshot.delayedUntil = router.delayedUntil.map { $0.nanoseconds + offset } ?? 0
-        snapshot.lastProtocolError = router.lastProtocolError
-        snapshot.timerLateMax = router.timerLateMax
-        snapshot.differences = node.differences(of: id, at: now).map { $0.shifted(by: .nanoseconds(offset)) }
-        return snapshot
     }
 }
 

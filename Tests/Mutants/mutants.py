@@ -7,6 +7,7 @@ changes behaviour that the protocol or a promise demands belongs here; a mutant 
 BACKUP = "VirtualRouter+Backup.swift"
 MASTER = "VirtualRouter+Master.swift"
 ROUTER = "VirtualRouter.swift"
+STANDING = "VirtualRouter+Standing.swift"
 RESIGNING = "VirtualRouter+Resigning.swift"
 ABSENCE = "VirtualRouter+Absence.swift"
 PREEMPT = "guard configuration.preempt, !isClaimDoubtful, !isSendDoubtful, !standing.isHeld else { return true }"
@@ -32,9 +33,9 @@ MUTANTS = [
      "actions.append(.sendAdvert(priority: 1))\n", ""),
     ("yield with the own priority", MASTER,
      "actions.append(.sendAdvert(priority: 1))\n", "actions.append(.sendAdvert(priority: standing.effectivePriority))\n"),
-    ("keep the addresses on resign", ROUTER,
+    ("keep the addresses on resign", STANDING,
      "        actions.append(.release(configuration.addresses))\n    }", "    }"),
-    ("resign without priority 0", ROUTER,
+    ("resign without priority 0", STANDING,
      "counters[.priorityZeroSent] += 1\n            actions.append(.sendAdvert(priority: 0))",
      "counters[.priorityZeroSent] += 1"),
     ("do not announce after a claim", MASTER,
@@ -105,7 +106,7 @@ MUTANTS = [
     ("a claim gate that failed counts as passed", BACKUP,
      "if let failure {\n                pause(for: .gate(failure), now, &actions)",
      "if let failure, gateSequence == 0 {\n                pause(for: .gate(failure), now, &actions)"),
-    ("leave without the release gate", ROUTER,
+    ("leave without the release gate", STANDING,
      "if planned, awaitsGate,", "if planned, false, awaitsGate,"),
     ("a last-resort check does not step down", MASTER,
      "if let reason = standing.lastResort, previous.lastResort == nil {",
@@ -119,7 +120,7 @@ MUTANTS = [
      "if !added.isEmpty { actions.append(.claim(added)) }", "_ = added"),
     ("a reload keeps the old advert timer", MASTER,
      "master.nextAdvert = min(master.nextAdvert, now + new.advertisementInterval - advance)", "_ = advance"),
-    ("a removed fault is not noticed", ROUTER,
+    ("a removed fault is not noticed", STANDING,
      "case .fault: start(.recovered, now, &actions)", "case .fault: break"),
 
     # Resigning.
@@ -199,7 +200,7 @@ MUTANTS = [
      "let next = now + interval - turn.advance(in: interval)", "let next = now + interval + turn.advance(in: interval)"),
     ("every interval is shorter after a resumption", MASTER,
      "turn.advance(in: interval) }\n            master.spreads = false\n", "turn.advance(in: interval) }\n"),
-    ("no start delay", ROUTER,
+    ("no start delay", STANDING,
      "let begin = max(now, (linkSince ?? now) + configuration.startDelay)", "let begin = now"),
     ("wait for the start delay though frames pass", BACKUP,
      "if heardAt < end { backup.masterDown = backup.masterDown - (end - heardAt) }", "_ = end"),
