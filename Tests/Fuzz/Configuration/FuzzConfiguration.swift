@@ -55,10 +55,13 @@ private func isValid(_ effect: CheckEffect) -> Bool {
 private func check(_ election: VirtualRouterConfiguration) {
     promise(election.vrid >= 1 && election.priority >= 1, "VRID and priority are not 0")
     promise((1...15).contains(election.interface.utf8.count), "an interface name fits the kernel")
-    promise((1...255).contains(election.addresses.count), "1 to 255 addresses")
+    promise((1...255).contains(election.advertisedAddresses.count), "1 to 255 addresses in an advert")
+    promise(election.advertisedAddresses.allSatisfy { $0.address.family == election.family }, "of one family")
+    // A link-local address may be put in front of the 2,000 that were written.
+    promise(election.addresses.count <= 2_001, "at most 2,000 addresses")
+    promise(Set(election.addresses.map(\.address)).count == election.addresses.count, "no address twice")
     for address in election.addresses {
-        promise(address.address.family == election.family, "one family")
-        promise(address.prefixLength <= election.family.hostPrefixLength, "a prefix fits its family")
+        promise(address.prefixLength <= address.address.family.hostPrefixLength, "a prefix fits its family")
     }
     let interval = election.advertisementInterval
     switch election.version {
