@@ -198,7 +198,9 @@ struct Outgoing {
     var twin: OutgoingAdvertisement?
     /// Its addresses wait for the advert.
     var awaited: Bool
+}
 
+extension Outgoing {
     init?(_ priority: UInt8, of id: RouterID, in node: borrowing Node) {
         let found = node.look(at: id) { router in
             let (advert, twin) = router.adverts(priority: priority)
@@ -209,17 +211,6 @@ struct Outgoing {
         guard let found else { return nil }
         self = found
     }
-
-    private init(
-        source: IPAddress?, configuration: VirtualRouterConfiguration, advert: OutgoingAdvertisement,
-        twin: OutgoingAdvertisement?, awaited: Bool
-    ) {
-        self.source = source
-        self.configuration = configuration
-        self.advert = advert
-        self.twin = twin
-        self.awaited = awaited
-    }
 }
 
 /// What an announcement needs to know of a router; nil for one that is not known.
@@ -227,19 +218,16 @@ struct Announced {
     var state: StateName
     var interface: String
     var addresses: [InterfaceAddress]
+}
 
+extension Announced {
     init?(of id: RouterID, in node: borrowing Node) {
         let found = node.look(at: id) {
-            Announced($0.stateName, $0.configuration.interface, $0.configuration.addresses)
+            Announced(
+                state: $0.stateName, interface: $0.configuration.interface, addresses: $0.configuration.addresses)
         }
         guard let found else { return nil }
         self = found
-    }
-
-    private init(_ state: StateName, _ interface: String, _ addresses: [InterfaceAddress]) {
-        self.state = state
-        self.interface = interface
-        self.addresses = addresses
     }
 }
 

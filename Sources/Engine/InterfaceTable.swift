@@ -111,12 +111,9 @@ struct InterfaceTable {
     /// Those of `wanted` that are on the interface, in their order. For a snapshot, so once a second of each router, of a thousand addresses
     /// beside thousands.
     func present(of wanted: [InterfaceAddress], on index: UInt32) -> [InterfaceAddress] {
-        guard let states = addresses[index], !states.isEmpty else { return [] }
         if wanted.count <= 4 { return wanted.filter { isPresent($0, on: index) } }
-        let wantedSet = Set(wanted)
-        var found: Set<InterfaceAddress> = []
-        for state in states where wantedSet.contains(state.address) { found.insert(state.address) }
-        return found.count == wanted.count ? wanted : wanted.filter(found.contains)
+        let found = Set(states(of: wanted, on: index).map(\.address))
+        return wanted.filter(found.contains)
     }
 
     /// Everything that carries our tag.
