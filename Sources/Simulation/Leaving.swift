@@ -74,25 +74,16 @@ extension Seat {
             return false
         }
         let last = versionThree[packet.sender]
-        return last >= 0 && heardAt - last < 3 * learned + skew(configuration.version)
+        return last >= 0 && heardAt - last < masterDown(learned)
     }
 
     /// Takes an advert as the master's, and lets silence count from it.
     mutating func follow(_ packet: Packet, heardAt: Int64) {
-        guard let configuration else { return }
-        if configuration.version == .v3 {
-            learned = min(packet.interval, configuration.longestInterval.nanoseconds)
-        }
+        guard configuration != nil else { return }
+        learned = interval(of: packet)
         lastObeyed = heardAt
         lastMaster = packet.sender
         waitForSilence()
-    }
-
-    /// The master-down interval as this advert sets it.
-    func patience(with packet: Packet) -> Int64 {
-        let interval = interval(of: packet)
-        let base = configuration?.version == .v3 ? interval : 1_000_000_000
-        return 3 * interval + base * (256 - Int64(priority)) / 256
     }
 
     /// The interval of this advert as far as it is obeyed; version 2 knows only the configured one.
@@ -103,8 +94,8 @@ extension Seat {
 
     /// The master-down interval after the last advert that was obeyed.
     mutating func waitForSilence() {
-        guard let configuration else { return }
-        due = lastObeyed + 3 * learned + skew(configuration.version)
+        guard configuration != nil else { return }
+        due = lastObeyed + masterDown(learned)
     }
 
     /// The monotonic clock of the host stood still: what is measured by it comes so much later.

@@ -187,9 +187,17 @@ struct Seat {
     }
 
     /// (256 − priority) × interval / 256, of one second in version 2.
-    func skew(_ version: ProtocolVersion) -> Int64 {
-        let base: Int64 = version == .v3 ? learned : 1_000_000_000
+    func skew(_ version: ProtocolVersion) -> Int64 { skew(version, learned) }
+
+    private func skew(_ version: ProtocolVersion, _ interval: Int64) -> Int64 {
+        let base: Int64 = version == .v3 ? interval : 1_000_000_000
         return base * (256 - Int64(priority)) / 256
+    }
+
+    /// How long silence is believed in with this interval; 0 without a configuration.
+    func masterDown(_ interval: Int64) -> Int64 {
+        guard let configuration else { return 0 }
+        return 3 * interval + skew(configuration.version, interval)
     }
 
     /// Whether a backup has to stay behind an advert of this priority, not 0.

@@ -65,7 +65,9 @@ extension World {
                 return .staysMaster(answers: packet.priority == 0)
             }
             // It was sent before an engine was there to hear it, and nothing came of its sender since.
-            if heardAt + seats[place].patience(with: packet) <= now { return .stays(advertising: true) }
+            if heardAt + seats[place].masterDown(seats[place].interval(of: packet)) <= now {
+                return .stays(advertising: true)
+            }
             seats[place].follow(packet, heardAt: heardAt)
             return .yields
         }
@@ -263,12 +265,12 @@ extension World {
         case .higherPriority, .greaterAddress:
             break
         case .lastResort, .handedOver:
-            seats[place].due = now + 3 * seats[place].learned + seats[place].skew(configuration.version)
+            seats[place].due = now + seats[place].masterDown(seats[place].learned)
         default:
             seats[place].firstLower = nil
             seats[place].learned = configuration.advertisementInterval.nanoseconds
             seats[place].versionThree = []
-            let wait = 3 * seats[place].learned + seats[place].skew(configuration.version)
+            let wait = seats[place].masterDown(seats[place].learned)
             let begin = max(now, (seats[place].linkSince ?? now) + configuration.startDelay.nanoseconds)
             seats[place].due = seats[place].priority == 255 ? begin : begin + wait
             seats[place].delayedUntil = begin > now ? begin : nil
