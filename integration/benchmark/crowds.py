@@ -24,7 +24,6 @@ from .peers import Unsupported, vipd_accepts
 ETH_P_ARP = 0x0806
 CABLE = 255  # routers of one interface at most
 PER_ROUTER = {IPV4: 255, IPV6: 85}  # addresses of one advert at most: one octet counts them; an IPv6 advert has to fit a packet
-ROOM = {32: PER_ROUTER[IPV4], 128: PER_ROUTER[IPV6]}  # the same by prefix length
 
 
 class _Vipd:
@@ -146,27 +145,32 @@ def takeover_of_addresses(peer, count, family, split):
 
 
 def _holder(peer, host, family, parts, priority):
-    bits = 128 if family.ipv6 else 32
     if peer == "vipd":
         side = _Vipd(host, {f"r{number}": {"interface": "eth0", "vrid": number + 1, "priority": priority, "advertisement-interval": "100ms",
-                                           "addresses": written(part, bits)} for number, part in enumerate(parts)})
+                                           "addresses": written(part, family)} for number, part in enumerate(parts)})
         vipd_accepts(side.agent)
         return side
     if peer != "keepalived":
         raise Unsupported("its addresses stay on macvlans; a takeover adds none")
     side = _Keepalived(host, [], priority)
-    side.daemon.file.write_text("".join(_instance(number, part, priority, bits) for number, part in enumerate(parts)))
+    side.daemon.file.write_text("".join(_instance(number, part, priority, family) for number, part in enumerate(parts)))
     return side
 
 
-def written(part, bits):
+def _bits(family):
+    return 128 if family.ipv6 else 32
+
+
+def written(part, family):
     """For vipd; what an advert cannot list is served, and not advertised."""
-    return [f"{address}/{bits}" if place < ROOM[bits] else {"address": f"{address}/{bits}", "advertise": False} for place, address in enumerate(part)]
+    prefixed = [f"{address}/{_bits(family)}" for address in part]
+    room = PER_ROUTER[family]
+    return prefixed[:room] + [{"address": address, "advertise": False} for address in prefixed[room:]]
 
 
-def _instance(number, part, priority, bits):
+def _instance(number, part, priority, family):
     """What an advert cannot list is `excluded` in keepalived's words: served, and not advertised."""
-    room = ROOM[bits]
+    room, bits = PER_ROUTER[family], _bits(family)
     linked = [f"fe80::5e:{number + 1:x}/64"] if bits == 128 else []
     text = (f"vrrp_instance r{number} {{\n  state BACKUP\n  interface eth0\n  virtual_router_id {number + 1}\n  version 3\n  priority {priority}\n"
             "  advert_int 0.1\n  virtual_ipaddress {\n    " + "\n    ".join(linked + [f"{address}/{bits}" for address in part[:room]]) + "\n  }\n")

@@ -107,7 +107,7 @@ def test_a_thousand_addresses_of_one_router(make_lab):
     """Both hosts hold 1,000 addresses in turn: each is claimed, announced and answered for, and none stays where it was."""
     lab = make_lab(hosts=("a", "b"))
     addresses = crowd(1000)
-    a, b = start_pair(lab, IPV4, addresses=written(addresses, 32))
+    a, b = start_pair(lab, IPV4, addresses=written(addresses, IPV4))
     capture = Capture(lab["client"])
     assert len(wait_for_advert(capture, source=lab["a"].address(IPV4)).addresses) == 255
     wait_until(lambda: set(addresses) <= set(lab["a"].addresses()), 20, "a has them all")
