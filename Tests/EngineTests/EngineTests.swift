@@ -341,6 +341,45 @@ struct EngineTests {
         }
     }
 
+    @Test(arguments: AddressFamily.allCases)
+    func `promise 8: an address that somebody deletes is put back, also where no lease would do it`(
+        _ family: AddressFamily
+    ) async throws {
+        try await withTwoHosts { hosts in
+            var wanted = configuration(family)
+            wanted.lease = .off
+            let engine = try master(wanted)
+            for _ in 0..<3 {
+                #expect(try isHeld(wanted))
+                _ = try sh("ip address del \(wanted.addresses[0]) dev va")
+                let isBack = try eventually { try isHeld(wanted) }
+                #expect(isBack)
+            }
+            engine.listen()
+            #expect(engine.transitions.last?.to == .master)
+        }
+    }
+
+    @Test func `promote_secondaries is seen to before a claim, and once more after it`() async throws {
+        try await withTwoHosts { hosts in
+            let setting = "/proc/sys/net/ipv4/conf/va/promote_secondaries"
+            func isOn() throws -> Bool { try sh("cat \(setting)").hasPrefix("1") }
+            _ = try sh("echo 0 >\(setting)")
+            var wanted = configuration(.ipv4)
+            wanted.addresses = [InterfaceAddress("10.9.0.100/24")].compactMap { $0 }
+            let engine = try EngineProcess()
+            engine.tell(.configure(RouterID(1), wanted, disabled: false))
+            engine.tell(.commit)
+            let isSeenTo = try eventually { try isOn() }
+            #expect(isSeenTo)
+            // Somebody else does not know what it is for.
+            _ = try sh("echo 0 >\(setting)")
+            let isMaster = engine.reaches(.master)
+            let isOnAgain = try eventually { try isOn() }
+            #expect(isMaster && isOnAgain)
+        }
+    }
+
     @Test func `promise 1: a claim of many addresses that is given up half-way leaves none`() async throws {
         try await withTwoHosts { hosts in
             var halves = 0
