@@ -22,12 +22,14 @@ package struct CheckTable: Hashable, Sendable {
         var expires: Instant?
     }
 
-    private var entries: [Entry] = []
-
-    package init() {}
+    private var entries: [Entry] = [] {
+        didSet { deadline = entries.lazy.compactMap { $0.expires }.min() }
+    }
 
     /// When the next verdict becomes stale.
-    var deadline: Instant? { entries.compactMap { $0.expires }.min() }
+    private(set) var deadline: Instant?
+
+    package init() {}
 
     mutating func define(_ check: CheckID, timeToLive: Duration, known: Known, at now: Instant) {
         var entry = Entry(check: check, timeToLive: timeToLive, failure: nil, expires: now + timeToLive)

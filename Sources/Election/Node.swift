@@ -38,14 +38,20 @@ package struct Node: Hashable, Sendable {
     var slots: [Slot] = []
     /// Whether a slot is removed: hardly ever, and asked all the time.
     private var hasRemoved = false
-    var checks = CheckTable()
+    var checks = CheckTable() {
+        didSet { findDeadline() }
+    }
     var interfaces: [String: InterfaceFacts] = [:]
     var isStopping = false
     private var skipsGates = false
     /// Where each router is in `slots`, and who listens for a VRID on an interface.
     private var places: [RouterID: Int] = [:]
     var listeners = ListenerTable()
-    private var deadlines = DeadlineQueue()
+    private var deadlines = DeadlineQueue() {
+        didSet { findDeadline() }
+    }
+    /// When `wake` is wanted next; nil for never. Kept, because to ask a value of this size means to copy it.
+    package private(set) var deadline: Instant?
     private var due: [Int] = []
     /// Per interface index: drops that belong to no router, and packets for VRIDs that nobody here has.
     var strayCounters: [UInt32: Counters] = [:]
@@ -176,11 +182,9 @@ package struct Node: Hashable, Sendable {
         }
     }
 
-    /// When `wake` is wanted next; nil for never.
-    package var deadline: Instant? {
-        guard let verdict = checks.deadline else { return deadlines.first }
-        guard let router = deadlines.first else { return verdict }
-        return min(verdict, router)
+    private mutating func findDeadline() {
+        deadline = deadlines.first
+        if let verdict = checks.deadline { deadline = min(verdict, deadline ?? verdict) }
     }
 
     /// Whether the next deadline is that of a backup: when it comes, a silent master is taken over from.

@@ -102,6 +102,8 @@ package struct VirtualRouter: Hashable, Sendable {
     /// By how much a deadline was served too late at most.
     package internal(set) var timerLateMax = Duration.zero
     var state = State.initialize
+    /// When it next wants `Event.deadline`; nil for never. Kept, because to ask a value of this size means to copy it.
+    package private(set) var deadline: Instant?
     var pause: Pause?
     var pauseLength = Duration.seconds(1)
     var gateSequence: UInt32 = 0
@@ -224,8 +226,7 @@ package struct VirtualRouter: Hashable, Sendable {
             alsoVersion2: configuration.alsoVersion2)
     }
 
-    /// When it next wants `Event.deadline`; nil for never.
-    package var deadline: Instant? {
+    private var nextDeadline: Instant? {
         switch state {
         case .initialize, .disabled: nil
         case .fault: pause?.until
@@ -250,6 +251,7 @@ package struct VirtualRouter: Hashable, Sendable {
 
     /// The one entrance. Appends what is to be done, in order.
     package mutating func handle(_ event: Event, at now: Instant, appendingTo actions: inout [Action]) {
+        defer { deadline = nextDeadline }
         switch event {
         case .standing(let new):
             let old = standing
