@@ -128,8 +128,7 @@ package struct MirrorState: Hashable, Sendable {
     package mutating func note(advertised routers: [RouterID], at: Int64) {
         for router in routers {
             guard let index = place(of: router) else { continue }
-            let before = self.routers[index].snapshot?.lastAdvertSent ?? 0
-            self.routers[index].snapshot?.lastAdvertSent = max(before, at)
+            self.routers[index].snapshot?.lastAdvertSent.rise(to: at)
         }
     }
 
@@ -138,8 +137,7 @@ package struct MirrorState: Hashable, Sendable {
     package mutating func note(heard routers: [RouterID], at: Int64) {
         for router in routers {
             guard let index = place(of: router) else { continue }
-            let before = self.routers[index].snapshot?.lastAdvertHeard ?? 0
-            self.routers[index].snapshot?.lastAdvertHeard = max(before, at)
+            self.routers[index].snapshot?.lastAdvertHeard.rise(to: at)
         }
     }
 
@@ -213,6 +211,11 @@ package struct MirrorState: Hashable, Sendable {
     package func router(named name: String) -> RouterMirror? {
         routers.first { $0.configuration.name == name }
     }
+}
+
+extension Int64 {
+    /// In place: hundreds of times in a heartbeat, for a value in a large one that would be copied to be read.
+    fileprivate mutating func rise(to other: Int64) { self = Swift.max(self, other) }
 }
 
 /// Guards the state: the supervisor's thread writes, any thread reads.
