@@ -203,19 +203,19 @@ import Wire
         for place in [0, 1, 63] { #expect(Turn(place).advance(in: .seconds(1)) == .zero) }
     }
 
-    @Test func `groups of 64 divide half of the interval, each inside it`() {
+    @Test func `groups of 64 divide a quarter of the interval, each inside it`() {
         let interval = Duration.milliseconds(100)
         let four = (0..<4).map { Turn($0 * 64).advance(in: interval) }
-        let parts: [Duration] = [.zero, .microseconds(12_500), .milliseconds(25), .microseconds(37_500)]
+        let parts: [Duration] = [.zero, .microseconds(6_250), .microseconds(12_500), .microseconds(18_750)]
         #expect(Set(four) == parts.map(rounded).asSet)
         let all = (0..<16).map { Turn($0 * 64 + 5).advance(in: interval) }
         #expect(Set(all).count == 16)
         for one in all { #expect(one >= .zero && one < interval) }
     }
 
-    /// 1/131,072 of the interval is the unit.
+    /// 1/262,144 of the interval is the unit.
     private func rounded(_ span: Duration) -> Duration {
-        .nanoseconds(100_000_000 / 131_072 * (span.nanoseconds * 131_072 / 100_000_000))
+        .nanoseconds(100_000_000 / 262_144 * (span.nanoseconds * 262_144 / 100_000_000))
     }
 
     @Test func `the first interval is shorter, the period is its own`() {
