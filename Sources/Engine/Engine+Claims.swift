@@ -60,6 +60,7 @@ extension Engine {
         }
         if let old = record.claimedOn, old != link.index { remove(record.configuration.addresses, index: old, for: id) }
         records[id]?.claimedOn = link.index
+        for address in addresses { claimants[PlacedAddress(address: address, index: link.index)] = id }
         if let place = claims.firstIndex(where: { $0.router == id }) {
             if claims[place].index == link.index {
                 claims[place].add(addresses)

@@ -195,6 +195,7 @@ extension Engine {
             members[record.configuration.interface]?.remove(id)
             records[id] = nil
         }
+        claimants = claimants.filter { present.contains($0.value) }
         // The group may have to be left, and an address of a router that is gone may be a source of adverts again.
         for name in interfaces { refreshFacts(of: name) }
         perform()
@@ -203,11 +204,18 @@ extension Engine {
 
     // MARK: - Interfaces
 
+    private func claimants(of addresses: Set<PlacedAddress>) -> [RouterID] {
+        guard !addresses.isEmpty else { return [] }
+        return Set(addresses.compactMap { claimants[$0] }).sorted()
+    }
+
     /// Tells the elections what became of the interfaces since the last look.
     func applyInterfaceChanges() {
         let changes = table.takeChanges()
-        for name in changes.byUs { reporter.markDirty(members[name, default: []].sorted()) }
-        // What a takeover does itself, hundreds of times, is no reason to look at all routers of the interface again.
+        // What a takeover does itself, hundreds of times, is no reason to look at all routers of the interface again, nor at each
+        // slice of a claim to tell how far it is.
+        let claiming = Set(claims.map(\.router))
+        reporter.markDirty(claimants(of: changes.byUs).filter { !claiming.contains($0) })
         guard !changes.interfaces.isEmpty || !changes.removed.isEmpty else { return }
         var touched: [RouterID] = []
         for name in changes.interfaces {
@@ -218,15 +226,14 @@ extension Engine {
         touched.sort()
         reporter.markDirty(touched)
         perform()
-        for name in changes.byUs { touched += members[name] ?? [] }
-        touched.sort()
+        touched = Set(touched).union(claimants(of: changes.removed)).sorted()
         for id in touched {
             guard let router = node.router(id), router.stateName == .master,
                 let link = table.link(named: router.configuration.interface)
             else { continue }
             let moved = records[id]?.claimedOn.map { $0 != link.index } ?? false
             let gone = router.wantedAddresses.filter { address in
-                let removed = changes.removed.contains { $0.interfaceIndex == link.index && $0.address == address }
+                let removed = changes.removed.contains(PlacedAddress(address: address, index: link.index))
                 return moved || (removed && !table.isPresent(address, on: link.index))
             }
             guard !gone.isEmpty else { continue }

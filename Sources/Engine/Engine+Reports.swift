@@ -88,7 +88,7 @@ extension Engine {
         snapshot.lastAdvertHeard = router.lastHeard.map { $0.nanoseconds + offset } ?? 0
         snapshot.lastAdvertSent = record.lastAdvertSent
         if let link = table.link(named: record.configuration.interface) {
-            snapshot.held = table.present(of: record.configuration.addresses, on: link.index)
+            snapshot.held = table.states(of: record.configuration.addresses, on: link.index).map(\.address)
             snapshot.leaseExpires = leases.expiry(of: record.configuration.addresses, index: link.index)
         }
         snapshot.lastTransition = router.lastTransition

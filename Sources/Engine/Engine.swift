@@ -81,6 +81,8 @@ package final class Engine {
     var beatPeriod = Engine.beatPeriod
     /// When snapshots that found no time are gone on with.
     var nextSlice = Int64.max
+    /// Who put an address on an interface last.
+    var claimants: [PlacedAddress: RouterID] = [:]
     /// Who uses an interface.
     var members: [String: Set<RouterID>] = [:]
     /// Nothing is sent and no timer served before the first commit.

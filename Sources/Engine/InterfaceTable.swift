@@ -5,17 +5,60 @@ import Election
 import Kernel
 import Wire
 
+/// An address on an interface.
+struct PlacedAddress: Hashable, Sendable {
+    var address: InterfaceAddress
+    var index: UInt32
+}
+
+/// The addresses of one interface. Those that carry our tag are found at once, because there may be thousands of them.
+struct InterfaceAddresses {
+    private var ours: [InterfaceAddress: AddressState] = [:]
+    /// In the kernel's order, of which the first primary one is a source of adverts.
+    private(set) var others: [AddressState] = []
+
+    subscript(address: InterfaceAddress) -> AddressState? {
+        ours[address] ?? others.first { $0.address == address }
+    }
+
+    /// Returns what was there before.
+    mutating func update(_ state: AddressState) -> AddressState? {
+        let place = others.firstIndex { $0.address == state.address }
+        guard state.isOurs else {
+            let old = ours.removeValue(forKey: state.address)
+            guard let place else {
+                others.append(state)
+                return old
+            }
+            defer { others[place] = state }
+            return others[place]
+        }
+        if let place {
+            ours[state.address] = state
+            return others.remove(at: place)
+        }
+        return ours.updateValue(state, forKey: state.address)
+    }
+
+    mutating func remove(_ address: InterfaceAddress) {
+        if ours.removeValue(forKey: address) == nil { others.removeAll { $0.address == address } }
+    }
+
+    var tagged: some Sequence<AddressState> { ours.values }
+
+    var all: [AddressState] { others + ours.values }
+}
+
 /// The interfaces of this network namespace.
 struct InterfaceTable {
     private(set) var links: [UInt32: LinkState] = [:]
     private var indexes: [String: UInt32] = [:]
-    private var addresses: [UInt32: [AddressState]] = [:]
+    private var addresses: [UInt32: InterfaceAddresses] = [:]
 
-    /// Names of interfaces that changed, of those on which only addresses of ours came or went, and addresses that went away, since the
-    /// last `takeChanges`.
+    /// Names of interfaces that changed, addresses of ours that came or went, and all that went, since the last `takeChanges`.
     private var changed: Set<String> = []
-    private var changedByUs: Set<String> = []
-    private var removed: [AddressState] = []
+    private var changedByUs: Set<PlacedAddress> = []
+    private var removed: Set<PlacedAddress> = []
 
     /// Forgets everything and takes a fresh dump; every name, old and new, counts as changed.
     mutating func replace(links newLinks: [LinkState], addresses newAddresses: [AddressState]) {
@@ -26,8 +69,8 @@ struct InterfaceTable {
         addresses = [:]
         for link in newLinks { apply(.link(link)) }
         for address in newAddresses { apply(.address(address)) }
-        for state in old.values.joined() where !isPresent(state.address, on: state.interfaceIndex) {
-            removed.append(state)
+        for state in old.values.flatMap(\.all) where !isPresent(state.address, on: state.interfaceIndex) {
+            removed.insert(state.placed)
         }
     }
 
@@ -41,29 +84,17 @@ struct InterfaceTable {
             changed.insert(link.name)
         case .linkRemoved(let index, let name):
             if let old = links.removeValue(forKey: index) { forget(old) }
-            removed.append(contentsOf: addresses.removeValue(forKey: index) ?? [])
+            removed.formUnion((addresses.removeValue(forKey: index)?.all ?? []).map(\.placed))
             changed.insert(name)
         case .address(let state):
-            // Out of the dictionary while it changes, so that it is not copied.
-            var list = addresses.removeValue(forKey: state.interfaceIndex) ?? []
-            var isOurs = state.isOurs
-            if let place = list.firstIndex(where: { $0.address == state.address }) {
-                // A renewed lifetime, or an event of what a dump has told already.
-                guard list[place] != state else {
-                    addresses[state.interfaceIndex] = list
-                    return
-                }
-                isOurs = isOurs && list[place].isOurs
-                list[place] = state
-            } else {
-                list.append(state)
-            }
-            addresses[state.interfaceIndex] = list
-            noteChange(on: state.interfaceIndex, isOurs: isOurs)
+            let old = addresses[state.interfaceIndex, default: InterfaceAddresses()].update(state)
+            // Otherwise a renewed lifetime, or an event of what a dump has told already.
+            guard old != state else { return }
+            note(state, isOurs: state.isOurs && old?.isOurs ?? true)
         case .addressRemoved(let state):
-            addresses[state.interfaceIndex]?.removeAll { $0.address == state.address }
-            removed.append(state)
-            noteChange(on: state.interfaceIndex, isOurs: state.isOurs)
+            addresses[state.interfaceIndex]?.remove(state.address)
+            removed.insert(state.placed)
+            note(state, isOurs: state.isOurs)
         case .eventsLost:
             break
         }
@@ -75,54 +106,44 @@ struct InterfaceTable {
         if indexes[old.name] == old.index { indexes[old.name] = nil }
     }
 
-    private mutating func noteChange(on index: UInt32, isOurs: Bool) {
-        guard let name = links[index]?.name else { return }
-        if isOurs { changedByUs.insert(name) } else { changed.insert(name) }
+    private mutating func note(_ state: AddressState, isOurs: Bool) {
+        guard let name = links[state.interfaceIndex]?.name else { return }
+        if isOurs { changedByUs.insert(state.placed) } else { changed.insert(name) }
     }
 
-    /// The changes since the last call. An interface on which only addresses of ours came or went is in `byUs`: nothing that elections
-    /// go by has changed there.
-    mutating func takeChanges() -> (interfaces: [String], byUs: [String], removed: [AddressState]) {
+    /// The changes since the last call. An interface on which only addresses of ours came or went, `byUs`, is not in `interfaces`: nothing
+    /// that elections go by has changed there.
+    mutating func takeChanges() -> (interfaces: [String], byUs: Set<PlacedAddress>, removed: Set<PlacedAddress>) {
         defer {
             changed.removeAll(keepingCapacity: true)
             changedByUs.removeAll(keepingCapacity: true)
             removed.removeAll(keepingCapacity: true)
         }
-        return (changed.sorted(), changedByUs.subtracting(changed).sorted(), removed)
+        return (changed.sorted(), changedByUs, removed)
     }
 
     func link(named name: String) -> LinkState? { indexes[name].flatMap { links[$0] } }
 
-    func isPresent(_ address: InterfaceAddress, on index: UInt32) -> Bool {
-        addresses[index]?.contains { $0.address == address } ?? false
-    }
+    func isPresent(_ address: InterfaceAddress, on index: UInt32) -> Bool { addresses[index]?[address] != nil }
 
     /// It is there with our tag, as we put it there, and answers.
     func isOurs(_ address: InterfaceAddress, on index: UInt32) -> Bool {
-        addresses[index]?.contains { $0.address == address && $0.isOurs && $0.isUsable } ?? false
+        addresses[index]?[address].map { $0.isOurs && $0.isUsable } ?? false
     }
 
-    /// Those of `wanted` that are on the interface.
+    /// Those of `wanted` that are on the interface, in their order.
     func states(of wanted: [InterfaceAddress], on index: UInt32) -> [AddressState] {
-        let wanted = Set(wanted)
-        return (addresses[index] ?? []).filter { wanted.contains($0.address) }
-    }
-
-    /// Those of `wanted` that are on the interface, in their order. For a snapshot, so once a second of each router, of a thousand addresses
-    /// beside thousands.
-    func present(of wanted: [InterfaceAddress], on index: UInt32) -> [InterfaceAddress] {
-        if wanted.count <= 4 { return wanted.filter { isPresent($0, on: index) } }
-        let found = Set(states(of: wanted, on: index).map(\.address))
-        return wanted.filter(found.contains)
+        guard let present = addresses[index] else { return [] }
+        return wanted.compactMap { present[$0] }
     }
 
     /// Everything that carries our tag.
-    var ours: [AddressState] { addresses.values.joined().filter(\.isOurs) }
+    var ours: [AddressState] { addresses.values.flatMap(\.tagged) }
 
     /// The addresses that adverts to peers can be sent from, in ascending order.
     func networks(on index: UInt32, excluding virtual: Set<IPAddress>) -> [InterfaceAddress] {
-        (addresses[index] ?? []).filter {
-            $0.isUsable && !$0.isOurs && !$0.isPassing && !virtual.contains($0.address.address)
+        (addresses[index]?.others ?? []).filter {
+            $0.isUsable && !$0.isPassing && !virtual.contains($0.address.address)
         }.map(\.address).sorted { $0.address < $1.address }
     }
 
@@ -132,9 +153,8 @@ struct InterfaceTable {
         on index: UInt32, _ family: AddressFamily, isLinkLocal: Bool = false, preferring present: IPAddress? = nil,
         excluding virtual: Set<IPAddress>
     ) -> IPAddress? {
-        let candidates = (addresses[index] ?? []).filter { state in
-            state.address.address.family == family && state.isUsable && !state.isOurs
-                && !virtual.contains(state.address.address)
+        let candidates = (addresses[index]?.others ?? []).filter { state in
+            state.address.address.family == family && state.isUsable && !virtual.contains(state.address.address)
                 && (family == .ipv4 || state.address.address.isLinkLocal == isLinkLocal)
         }
         guard family == .ipv6, !isLinkLocal else {
@@ -145,4 +165,8 @@ struct InterfaceTable {
         if let present, lasting.contains(present) { return present }
         return lasting.min() ?? candidates.first?.address.address
     }
+}
+
+extension AddressState {
+    fileprivate var placed: PlacedAddress { PlacedAddress(address: address, index: interfaceIndex) }
 }

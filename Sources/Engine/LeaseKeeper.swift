@@ -28,12 +28,6 @@ final class LeaseMark: Sendable {
     var advertised: Int64 { sent.load(ordering: .relaxed) }
 }
 
-/// An address on an interface.
-struct LeaseKey: Hashable, Sendable {
-    var address: InterfaceAddress
-    var index: UInt32
-}
-
 /// Renews the addresses of masters. Any of its methods but `renewAll` are for the loop's thread.
 final class LeaseKeeper: Sendable {
     /// What has been renewed without a pause, and the pause, nanoseconds: an address costs 0.02 to 0.2 ms of system time.
@@ -67,9 +61,9 @@ final class LeaseKeeper: Sendable {
     }
 
     private struct Table: Sendable {
-        var entries: [LeaseKey: Entry] = [:]
+        var entries: [PlacedAddress: Entry] = [:]
         /// The request that is being made.
-        var inFlight: LeaseKey?
+        var inFlight: PlacedAddress?
         var failures: [(router: RouterID, error: KernelError)] = []
         var nextLook = Int64.max
         var isEnding = false
@@ -112,7 +106,7 @@ final class LeaseKeeper: Sendable {
             for (address, since) in addresses {
                 let due = since + renewalPeriod(seconds)
                 if due < table.nextLook { isSooner.store(true, ordering: .relaxed) }
-                table.entries[LeaseKey(address: address, index: index)] = Entry(
+                table.entries[PlacedAddress(address: address, index: index)] = Entry(
                     router: router, mark: mark, patience: Self.patience(configuration), wanted: seconds, told: seconds,
                     since: since, due: due)
             }
@@ -136,7 +130,7 @@ final class LeaseKeeper: Sendable {
         let hasChanged = table.withLock { table in
             var hasChanged = false
             for address in addresses {
-                let key = LeaseKey(address: address, index: index)
+                let key = PlacedAddress(address: address, index: index)
                 if var entry = table.entries[key] {
                     entry.patience = Self.patience(configuration)
                     if entry.wanted != seconds {
@@ -163,7 +157,7 @@ final class LeaseKeeper: Sendable {
         let mustWait = table.withLock { table in
             var isInFlight = false
             for address in addresses {
-                let key = LeaseKey(address: address, index: index)
+                let key = PlacedAddress(address: address, index: index)
                 table.entries[key] = nil
                 isInFlight = isInFlight || table.inFlight == key
             }
@@ -183,7 +177,8 @@ final class LeaseKeeper: Sendable {
         let first = table.withLock { table in
             var first = Int64.max
             for address in addresses {
-                guard let entry = table.entries[LeaseKey(address: address, index: index)], let told = entry.told else {
+                guard let entry = table.entries[PlacedAddress(address: address, index: index)], let told = entry.told
+                else {
                     continue
                 }
                 first = min(first, entry.since + Int64(told) * 1_000_000_000)
@@ -219,7 +214,7 @@ final class LeaseKeeper: Sendable {
 
     private func renewAll() {
         RealTimeProcess.nameThread("lease")
-        var due: [LeaseKey] = []
+        var due: [PlacedAddress] = []
         while true {
             let (first, isEnding) = table.withLock { table in
                 let first = table.entries.values.lazy.map(\.due).min() ?? .max
@@ -240,7 +235,7 @@ final class LeaseKeeper: Sendable {
     }
 
     /// Renews these, about a slice at a time: other programs need the kernel's configuration lock, too.
-    private func renew(_ keys: [LeaseKey]) {
+    private func renew(_ keys: [PlacedAddress]) {
         var begin = Clock.monotonic()
         for key in keys {
             renew(key)
@@ -250,7 +245,7 @@ final class LeaseKeeper: Sendable {
         }
     }
 
-    private func renew(_ key: LeaseKey) {
+    private func renew(_ key: PlacedAddress) {
         gate.withLock { requests in
             let begin = Clock.boottime()
             guard let entry = takeUp(key, at: begin) else { return }
@@ -271,7 +266,7 @@ final class LeaseKeeper: Sendable {
     }
 
     /// The entry, marked as in flight, if it is to be renewed now.
-    private func takeUp(_ key: LeaseKey, at now: Int64) -> Entry? {
+    private func takeUp(_ key: PlacedAddress, at now: Int64) -> Entry? {
         table.withLock { table in
             guard let entry = table.entries[key], entry.due <= now else { return nil }
             guard !entry.mayBeOver(at: now) else {
@@ -284,7 +279,7 @@ final class LeaseKeeper: Sendable {
         }
     }
 
-    private func finish(_ key: LeaseKey, _ begin: Int64, isOver: Bool, _ failure: KernelError?) {
+    private func finish(_ key: PlacedAddress, _ begin: Int64, isOver: Bool, _ failure: KernelError?) {
         table.withLock { table in
             table.inFlight = nil
             guard var entry = table.entries[key] else { return }
