@@ -34,7 +34,7 @@ package final class Engine {
     /// `moderation` before it looks again, unless a deadline is near. All in nanoseconds.
     static let turnsInARow = 2
     static let moderationGap: Int64 = 500_000
-    static let moderation: Int64 = 300_000
+    static let moderation: Int64 = 1_000_000
 
     enum Token {
         static let supervisor: UInt64 = 1
@@ -149,9 +149,9 @@ package final class Engine {
         while !(isStopping && node.hasStopped && releases.isEmpty) {
             // The clock was read when the last turn ended.
             vitals?.mark(.waiting, at: lastTurn)
-            setTimer()
+            if !hasWork { setTimer() }
             do throws(SystemError) {
-                try poller.wait(milliseconds: -1, into: &tokens)
+                try poller.wait(milliseconds: hasWork ? 0 : -1, into: &tokens)
             } catch {
                 // A poller that fails cannot be waited on: leave the election while that is still possible.
                 beginStop(withoutGates: true)
@@ -175,7 +175,7 @@ package final class Engine {
         let isClose = monotonic - lastTurn < Self.moderationGap
         lastTurn = monotonic
         inARow = isClose && !tokens.isEmpty && tokens.allSatisfy { $0 >= Token.firstSocket } ? inARow + 1 : 0
-        guard inARow >= Self.turnsInARow, nextWake - monotonic > 10 * Self.moderation else { return }
+        guard inARow >= Self.turnsInARow, !hasWork, nextWake - monotonic > 3 * Self.moderation else { return }
         Clock.pause(nanoseconds: Self.moderation)
         lastTurn = Clock.monotonic()
     }
@@ -185,8 +185,10 @@ package final class Engine {
         reporter.send(.notice(.memoryNotLocked(code, isPartly: isPartly)))
     }
 
+    /// Claims or releases go on in the next turn, which nothing has to call.
+    private var hasWork: Bool { !(claims.isEmpty && releases.isEmpty) }
+
     private var nextWake: Int64 {
-        guard claims.isEmpty, releases.isEmpty else { return 0 }
         var wake = min(nextSnapshot, nextSlice, leaveBy, nextSign)
         if !advertised.isEmpty || node.hasHeard { wake = min(wake, nextBeat) }
         guard isCommitted, let deadline = node.deadline else { return wake }
@@ -239,7 +241,7 @@ package final class Engine {
 
     /// Before anything is read: what was missed while this process or the machine stood still is not judged as if it had not.
     private func noteAbsence() {
-        let (absence, suspended) = absences.turnBegins(expected: timerSet)
+        let (absence, suspended) = absences.turnBegins(expected: hasWork ? 0 : timerSet)
         guard isCommitted, absence >= Self.shortestAbsence else { return }
         node.wakeUp(
             after: .nanoseconds(absence), suspended: .nanoseconds(suspended), at: now, appendingTo: &actions)
