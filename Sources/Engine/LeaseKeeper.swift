@@ -34,6 +34,8 @@ final class LeaseKeeper: Sendable {
     static let slice: Int64 = 1_000_000
     /// The thread looks at most so often whether something is due, nanoseconds.
     static let rest: Int64 = 50_000_000
+    /// A renewal that is so late, in nanoseconds, is not paused for: the shortest lease leaves 1.3 s for it.
+    static let hurry: Int64 = 200_000_000
 
     private struct Entry: Sendable {
         let router: RouterID
@@ -214,7 +216,7 @@ final class LeaseKeeper: Sendable {
 
     private func renewAll() {
         RealTimeProcess.nameThread("lease")
-        var due: [PlacedAddress] = []
+        var due: [(key: PlacedAddress, due: Int64)] = []
         while true {
             let (first, isEnding) = table.withLock { table in
                 let first = table.entries.values.lazy.map(\.due).min() ?? .max
@@ -225,8 +227,9 @@ final class LeaseKeeper: Sendable {
             wake.wait(until: first)
             let now = Clock.boottime()
             table.withLock { table in
-                for (key, entry) in table.entries where entry.due <= now { due.append(key) }
+                for (key, entry) in table.entries where entry.due <= now { due.append((key, entry.due)) }
             }
+            due.sort { $0.due < $1.due }
             renew(due)
             due.removeAll(keepingCapacity: true)
             // What was not on time is looked at again, and what became due meanwhile is taken together.
@@ -234,12 +237,13 @@ final class LeaseKeeper: Sendable {
         }
     }
 
-    /// Renews these, about a slice at a time: other programs need the kernel's configuration lock, too.
-    private func renew(_ keys: [PlacedAddress]) {
+    /// Renews these, about a slice at a time: other programs need the kernel's configuration lock, too. Where they hold it so much that the
+    /// leases might end, they have to wait.
+    private func renew(_ addresses: [(key: PlacedAddress, due: Int64)]) {
         var begin = Clock.monotonic()
-        for key in keys {
+        for (key, due) in addresses {
             renew(key)
-            guard Clock.monotonic() - begin >= Self.slice else { continue }
+            guard Clock.monotonic() - begin >= Self.slice, Clock.boottime() - due < Self.hurry else { continue }
             Clock.pause(nanoseconds: Self.slice)
             begin = Clock.monotonic()
         }
