@@ -338,6 +338,7 @@ package final class Engine {
     /// Closes everything that was opened on an interface that is gone.
     private func closePorts(index: UInt32) {
         closePorts { $0.interfaceIndex == index }
+        claimants = claimants.filter { $0.key.index != index }
         leases.forget(index: index)
         requests.forget(index: index)
         dropReleases(index: index)

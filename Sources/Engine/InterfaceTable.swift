@@ -21,6 +21,14 @@ struct InterfaceAddresses {
         ours[address] ?? others.first { $0.address == address }
     }
 
+    /// Those of `wanted` that are there, in their order. Without a tag there may be as many, too: on old kernels, and of owners.
+    func states(of wanted: [InterfaceAddress]) -> [AddressState] {
+        guard wanted.count > 4, others.count > 4 else { return wanted.compactMap { self[$0] } }
+        var untagged: [InterfaceAddress: AddressState] = [:]
+        for state in others { untagged[state.address] = state }
+        return wanted.compactMap { ours[$0] ?? untagged[$0] }
+    }
+
     /// Returns what was there before.
     mutating func update(_ state: AddressState) -> AddressState? {
         let place = others.firstIndex { $0.address == state.address }
@@ -133,8 +141,7 @@ struct InterfaceTable {
 
     /// Those of `wanted` that are on the interface, in their order.
     func states(of wanted: [InterfaceAddress], on index: UInt32) -> [AddressState] {
-        guard let present = addresses[index] else { return [] }
-        return wanted.compactMap { present[$0] }
+        addresses[index]?.states(of: wanted) ?? []
     }
 
     /// Everything that carries our tag.
