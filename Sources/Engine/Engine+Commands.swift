@@ -228,7 +228,8 @@ extension Engine {
         perform()
         touched = Set(touched).union(claimants(of: changes.removed)).sorted()
         for id in touched {
-            guard let router = node.router(id), router.stateName == .master,
+            // Also while others of a claim are still being put on: what is lost of it is then put on again.
+            guard let router = node.router(id), router.isAdvertising,
                 let link = table.link(named: router.configuration.interface)
             else { continue }
             let moved = records[id]?.claimedOn.map { $0 != link.index } ?? false

@@ -34,6 +34,12 @@ func master(_ configuration: VirtualRouterConfiguration) throws -> EngineProcess
     return engine
 }
 
+private func isPresent(
+    _ address: InterfaceAddress, _ index: UInt32, _ requests: borrowing NetlinkRequests
+) throws -> Bool {
+    try requests.addresses(on: index).contains { $0.address == address }
+}
+
 /// An advert socket on the other host.
 private func listener(on hosts: borrowing TwoHosts) throws -> AdvertSocket {
     try hosts.onB {
@@ -357,6 +363,31 @@ struct EngineTests {
             }
             engine.listen()
             #expect(engine.transitions.last?.to == .master)
+        }
+    }
+
+    @Test func `promise 8: what is deleted of a large claim before it is done is put on again`() async throws {
+        try await withTwoHosts { hosts in
+            var wanted = configuration(.ipv6)
+            wanted.lease = .off
+            let many = (1...600).map { number in
+                let address = IPv6Address(high: 0x2001_0DB8_0000_0001, low: UInt64(number))
+                return InterfaceAddress(address: .ipv6(address), prefixLength: 128)
+            }
+            wanted.addresses += many
+            wanted.unadvertised = many.count
+            let engine = try EngineProcess()
+            engine.tell(.configure(RouterID(1), wanted, disabled: false))
+            engine.tell(.commit)
+            let index = unsafe if_nametoindex("va")
+            let requests = try NetlinkRequests()
+            let begins = try eventually { try isPresent(many[0], index, requests) }
+            #expect(begins)
+            try requests.remove(many[0], index: index)
+            #expect(try !isPresent(many[599], index, requests), "the claim is under way")
+            #expect(engine.reaches(.master))
+            let isBack = try eventually { try many.allSatisfy { try isPresent($0, index, requests) } }
+            #expect(isBack)
         }
     }
 
