@@ -70,8 +70,9 @@ extension Engine {
         let end = releases.end ?? begin + Self.slice
         releases.end = end
         var release = Release(addresses, of: id, index: index)
-        let mayBegin = releases.isEmpty || addresses.count <= Release.small || end == .max
-        if begin < end, mayBegin, advance(&release, until: end) { return }
+        let isSmall = addresses.count <= Release.small
+        let mayBegin = releases.isEmpty || isSmall || end == .max
+        if begin < end, mayBegin, advance(&release, until: isSmall ? .max : end) { return }
         releases.pending.append(release)
     }
 
