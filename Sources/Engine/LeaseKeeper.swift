@@ -238,13 +238,13 @@ final class LeaseKeeper: Sendable {
     }
 
     /// Renews these, about a slice at a time: other programs need the kernel's configuration lock, too. Where they hold it so much that the
-    /// leases might end, they have to wait.
+    /// leases might end, they have to wait; the loop, which may share the processor, does not.
     private func renew(_ addresses: [(key: PlacedAddress, due: Int64)]) {
         var begin = Clock.monotonic()
         for (key, due) in addresses {
             renew(key)
-            guard Clock.monotonic() - begin >= Self.slice, Clock.boottime() - due < Self.hurry else { continue }
-            Clock.pause(nanoseconds: Self.slice)
+            guard Clock.monotonic() - begin >= Self.slice else { continue }
+            Clock.pause(nanoseconds: Clock.boottime() - due < Self.hurry ? Self.slice : 1)
             begin = Clock.monotonic()
         }
     }
