@@ -23,7 +23,7 @@ extension Engine {
             tellLeaseFailures()
             reportStrays()
             if let name = framesAwaited.popLast(), let link = table.link(named: name) { ports.prepareFrames(on: link) }
-            reporter.markDirty(node.routerIDs)
+            markNextRouters()
         }
         reporter.flush()
         if reporter.takeRecovery() {
@@ -37,6 +37,15 @@ extension Engine {
         let isBusy = isCommitted && node.deadline.map { $0.nanoseconds <= moment } ?? false
         let end = isBusy ? moment : moment + Self.slice
         nextSlice = reporter.flushSnapshots(until: end) { snapshot(of: $0) } ? end + Self.slice : .max
+    }
+
+    private func markNextRouters() {
+        let routers = node.routerIDs
+        for _ in 0..<min(routers.count, Self.snapshotsPerPeriod) {
+            if nextReported >= routers.count { nextReported = 0 }
+            reporter.markDirty(routers[nextReported])
+            nextReported += 1
+        }
     }
 
     var nextBeat: Int64 { lastBeat + (advertised.isEmpty ? Self.hearsayPeriod : beatPeriod) }

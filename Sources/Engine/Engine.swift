@@ -18,8 +18,10 @@ package final class Engine {
     static let deadlinesPerTurn = 32
     /// Commands that are obeyed in one turn at most.
     static let commandsPerTurn = 32
-    /// How often every router's snapshot and counters go up, and how long a turn may be busy with that, nanoseconds.
+    /// How often every router's snapshot and counters go up, of how many at most, the others waiting for the next time, and how long
+    /// a turn may be busy with that; nanoseconds. What changes about a router's state goes up at once, whatever this says.
     static let snapshotPeriod: Int64 = 1_000_000_000
+    static let snapshotsPerPeriod = 256
     static let slice: Int64 = 1_000_000
     /// Less than this is nobody's absence: the shortest interval between adverts, nanoseconds.
     static let shortestAbsence: Int64 = 10_000_000
@@ -34,7 +36,7 @@ package final class Engine {
     /// `moderation` before it looks again, unless a deadline is near. All in nanoseconds.
     static let turnsInARow = 2
     static let moderationGap: Int64 = 500_000
-    static let moderation: Int64 = 1_000_000
+    static let moderation: Int64 = 2_000_000
 
     enum Token {
         static let supervisor: UInt64 = 1
@@ -79,6 +81,8 @@ package final class Engine {
     var lastBeat: Int64 = 0
     /// At least so far are heartbeats apart, nanoseconds.
     var beatPeriod = Engine.beatPeriod
+    /// The place of the router whose snapshot goes up first the next time.
+    var nextReported = 0
     /// When snapshots that found no time are gone on with.
     var nextSlice = Int64.max
     /// Who put an address on an interface last.

@@ -147,6 +147,33 @@ struct ReleaseTests {
         }
     }
 
+    @Test func `of more than 256 routers so many are told of a second, each in its turn`() async throws {
+        try await withTwoHosts { _ in
+            let bench = try Bench([])
+            let engine = bench.engine
+            for number in 1...600 as ClosedRange<UInt32> {
+                let id = RouterID(number)
+                let configuration = VirtualRouterConfiguration(interface: "none", vrid: 1, addresses: many(1))
+                engine.records[id] = RouterRecord(configuration)
+                engine.node.configure(id, configuration, disabled: true, at: engine.now, appendingTo: &engine.actions)
+            }
+            _ = try bench.reports()
+            var told: [UInt32] = []
+            for _ in 0..<3 {
+                engine.nextSnapshot = 0
+                var before = told.count
+                repeat {
+                    before = told.count
+                    engine.report()
+                    told += try bench.reports().compactMap {
+                        if case .snapshot(let snapshot) = $0 { snapshot.router.number } else { nil }
+                    }
+                } while told.count > before
+            }
+            #expect(told == [Array(1...600), Array(1...168)].joined().map { UInt32($0) })
+        }
+    }
+
     @Test func `few addresses do not wait behind many, and what is told of each router keeps its order`() async throws {
         try await withTwoHosts { _ in
             let addresses = many(250)
