@@ -55,13 +55,14 @@ extension VirtualRouter {
 }
 
 /// The place of a router among those of its host. Hundreds that became master at one moment would send their adverts in one
-/// burst for ever; in groups they fall on different parts of the interval, and each keeps its own period. Only of its first quarter: as far
-/// as their last adverts are apart, so far apart are the moments at which a backup may take them over, and the host is gone as a whole.
+/// burst for ever; in groups they fall on different parts of the interval, and each keeps its own period. Only of its first eighth: as far
+/// as their last adverts are apart, so far apart are the moments at which a backup may take them over, and the host is gone as a whole. Where
+/// it dies while it sends them, that is a whole interval.
 package struct Turn: Hashable, Sendable {
     /// So many share a part of the interval: a burst of them costs a backup less than as many wake-ups would.
     static let groupSize = 64
 
-    /// Bits of the group's number, mirrored: the groups divide a quarter of the interval evenly, however many there are.
+    /// Bits of the group's number, mirrored: the groups divide an eighth of the interval evenly, however many there are.
     private let fraction: UInt16
 
     /// `place` counts the routers of the host.
@@ -75,8 +76,8 @@ package struct Turn: Hashable, Sendable {
         fraction = mirrored
     }
 
-    /// By how much the first interval is shorter; 0 ..< interval / 4, 0 for the first group.
+    /// By how much the first interval is shorter; 0 ..< interval / 8, 0 for the first group.
     func advance(in interval: Duration) -> Duration {
-        .nanoseconds(interval.nanoseconds / 262_144 * Int64(fraction))
+        .nanoseconds(interval.nanoseconds / 524_288 * Int64(fraction))
     }
 }

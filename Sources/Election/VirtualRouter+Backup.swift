@@ -10,7 +10,7 @@ extension VirtualRouter {
             handle(backup, advert, from: source, at: heardAt, now, &actions)
         case .deadline:
             guard backup.gate == nil, backup.masterDown <= now else { return }
-            takeOver(because: cause(of: backup, now), now, &actions)
+            takeOver(because: cause(of: backup, now), due: backup.masterDown, now, &actions)
         case .gate(let sequence, let failure):
             guard let gate = backup.gate, gate.sequence == sequence else { return }
             if let failure {
@@ -110,10 +110,12 @@ extension VirtualRouter {
         }
     }
 
-    /// FSM-B-2 and FSM-I-1, behind the claim gate if there is one.
-    mutating func takeOver(because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
+    /// FSM-B-2 and FSM-I-1, behind the claim gate if there is one. `due`: when that ought to have been; nil for now.
+    mutating func takeOver(
+        because cause: Cause, due: Instant? = nil, _ now: Instant, _ actions: inout [Action]
+    ) {
         guard configuration.gatesClaim else {
-            becomeMaster(because: cause, now, &actions)
+            becomeMaster(because: cause, due: due, now, &actions)
             return
         }
         gateSequence += 1

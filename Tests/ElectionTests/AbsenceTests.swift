@@ -203,19 +203,28 @@ import Wire
         for place in [0, 1, 63] { #expect(Turn(place).advance(in: .seconds(1)) == .zero) }
     }
 
-    @Test func `groups of 64 divide a quarter of the interval, each inside it`() {
+    @Test func `groups of 64 divide an eighth of the interval, each inside it`() {
         let interval = Duration.milliseconds(100)
         let four = (0..<4).map { Turn($0 * 64).advance(in: interval) }
-        let parts: [Duration] = [.zero, .microseconds(6_250), .microseconds(12_500), .microseconds(18_750)]
+        let parts: [Duration] = [.zero, .microseconds(3_125), .microseconds(6_250), .microseconds(9_375)]
         #expect(Set(four) == parts.map(rounded).asSet)
         let all = (0..<16).map { Turn($0 * 64 + 5).advance(in: interval) }
         #expect(Set(all).count == 16)
         for one in all { #expect(one >= .zero && one < interval) }
     }
 
-    /// 1/262,144 of the interval is the unit.
+    /// 1/524,288 of the interval is the unit.
     private func rounded(_ span: Duration) -> Duration {
-        .nanoseconds(100_000_000 / 262_144 * (span.nanoseconds * 262_144 / 100_000_000))
+        .nanoseconds(100_000_000 / 524_288 * (span.nanoseconds * 524_288 / 100_000_000))
+    }
+
+    @Test(arguments: [(0, 100), (60, 40), (95, 10), (150, 100)])
+    func `one that waited for its turn at a takeover advertises as if it had not`(_ late: Int, _ first: Int) {
+        var bench = Bench(Bench.configuration(interval: .milliseconds(100)))
+        bench.start()
+        bench.now = bench.now + .nanoseconds(360_937_500) + .milliseconds(late)
+        let log = bench.run(for: .milliseconds(450)).filter { $0.action == .sendAdvert(priority: 100) }.map(\.after)
+        #expect(Array(log.prefix(3)) == [.zero, .milliseconds(first), .milliseconds(first + 100)])
     }
 
     @Test func `the first interval is shorter, the period is its own`() {
