@@ -34,6 +34,8 @@ package enum Event: Hashable, Sendable {
     case announcementHeard(IPAddress)
     /// The operator wants another host to be master, whose claim gate may need `patience`.
     case handOver(patience: Duration)
+    /// Neighbours and switches may have lost the addresses, or the operator wants to be sure that they have not.
+    case announcementWanted
 }
 
 /// What became of an operator's handover.

@@ -53,6 +53,22 @@ extension Node {
         send(.addressesLost(addresses), to: index, now, &actions)
     }
 
+    /// A master announces its addresses again, within a second; the operator wants to be sure that neighbours and switches know them.
+    package mutating func announce(_ id: RouterID, at now: Instant, appendingTo actions: inout [RouterAction]) {
+        guard let index = index(of: id) else { return }
+        send(.announcementWanted, to: index, now, &actions)
+    }
+
+    /// The same for all routers of an interface, behind which neighbours and switches may look for them at the wrong place: it has another
+    /// hardware address, or its bond another port.
+    package mutating func announce(
+        interface name: String, at now: Instant, appendingTo actions: inout [RouterAction]
+    ) {
+        for index in slots.indices where slots[index].router.configuration.interface == name {
+            send(.announcementWanted, to: index, now, &actions)
+        }
+    }
+
     /// A gate ended. A release gate that failed takes the wish to disable back.
     package mutating func gate(
         _ id: RouterID, sequence: UInt32, failure: CheckFailure?, at now: Instant,

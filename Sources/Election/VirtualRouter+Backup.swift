@@ -23,7 +23,7 @@ extension VirtualRouter {
         case .handOver:
             actions.append(.handover(.notMaster))
         case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster, .sendFailed, .sent,
-            .announcementHeard:
+            .announcementHeard, .announcementWanted:
             break
         }
     }

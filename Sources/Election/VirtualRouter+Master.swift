@@ -61,6 +61,10 @@ extension VirtualRouter {
             sent(master, &actions)
         case .handOver(let patience):
             handOver(master, patience: patience, now, &actions)
+        case .announcementWanted:
+            var master = master
+            announceAgain(&master, now, &actions)
+            state = .master(master)
         case .standing, .reconfigured, .resumeMaster, .announcementHeard:
             break
         }

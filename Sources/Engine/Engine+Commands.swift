@@ -51,6 +51,8 @@ extension Engine {
             records[id]?.isHeld = held
             node.setHeld(id, held, at: now, appendingTo: &actions)
             reporter.markDirty(id)
+        case .announce(let id):
+            node.announce(id, at: now, appendingTo: &actions)
         case .stop:
             beginStop(withoutGates: false)
         case .prepare(let interfaces):
@@ -216,7 +218,7 @@ extension Engine {
         // slice of a claim to tell how far it is.
         let claiming = Set(claims.map(\.router))
         reporter.markDirty(claimants(of: changes.byUs).filter { !claiming.contains($0) })
-        guard !changes.interfaces.isEmpty || !changes.removed.isEmpty else { return }
+        guard !changes.interfaces.isEmpty || !changes.removed.isEmpty || !changes.moved.isEmpty else { return }
         var touched: [RouterID] = []
         for name in changes.interfaces {
             guard let users = members[name], !users.isEmpty else { continue }
@@ -225,6 +227,7 @@ extension Engine {
         }
         touched.sort()
         reporter.markDirty(touched)
+        for name in changes.moved { node.announce(interface: name, at: now, appendingTo: &actions) }
         perform()
         touched = Set(touched).union(claimants(of: changes.removed)).sorted()
         for id in touched {

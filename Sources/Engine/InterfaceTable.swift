@@ -67,6 +67,8 @@ struct InterfaceTable {
     private var changed: Set<String> = []
     private var changedByUs: Set<PlacedAddress> = []
     private var removed: Set<PlacedAddress> = []
+    /// Interfaces that neighbours and switches may look for at the wrong place.
+    private var moved: Set<String> = []
 
     /// Forgets everything and takes a fresh dump; every name, old and new, counts as changed.
     mutating func replace(links newLinks: [LinkState], addresses newAddresses: [AddressState]) {
@@ -86,7 +88,10 @@ struct InterfaceTable {
     mutating func apply(_ event: KernelEvent) {
         switch event {
         case .link(let link):
-            if let old = links[link.index], old.name != link.name { forget(old) }
+            if let old = links[link.index] {
+                if old.name != link.name { forget(old) }
+                if old.hardwareAddress != link.hardwareAddress { moved.insert(link.name) }
+            }
             links[link.index] = link
             indexes[link.name] = link.index
             changed.insert(link.name)
@@ -103,6 +108,8 @@ struct InterfaceTable {
             addresses[state.interfaceIndex]?.remove(state.address)
             removed.insert(state.placed)
             note(state, isOurs: state.isOurs)
+        case .peersToNotify(let index):
+            if let name = links[index]?.name { moved.insert(name) }
         case .eventsLost:
             break
         }
@@ -120,14 +127,17 @@ struct InterfaceTable {
     }
 
     /// The changes since the last call. An interface on which only addresses of ours came or went, `byUs`, is not in `interfaces`: nothing
-    /// that elections go by has changed there.
-    mutating func takeChanges() -> (interfaces: [String], byUs: Set<PlacedAddress>, removed: Set<PlacedAddress>) {
+    /// that elections go by has changed there. What is behind those in `moved` has to be announced again.
+    mutating func takeChanges() -> (
+        interfaces: [String], byUs: Set<PlacedAddress>, removed: Set<PlacedAddress>, moved: [String]
+    ) {
         defer {
+            moved.removeAll(keepingCapacity: true)
             changed.removeAll(keepingCapacity: true)
             changedByUs.removeAll(keepingCapacity: true)
             removed.removeAll(keepingCapacity: true)
         }
-        return (changed.sorted(), changedByUs, removed)
+        return (changed.sorted(), changedByUs, removed, moved.sorted())
     }
 
     func link(named name: String) -> LinkState? { indexes[name].flatMap { links[$0] } }

@@ -110,6 +110,9 @@ package enum KernelEvent: Hashable, Sendable {
     /// New, or changed in some way; a renewed lifetime is one too.
     case address(AddressState)
     case addressRemoved(AddressState)
+    /// What is behind this interface has moved, and neighbours and switches should be told: a bond has another active port, a guest
+    /// another host (NETDEV_NOTIFY_PEERS).
+    case peersToNotify(index: UInt32)
     /// Messages were lost: what is known may be wrong, so read everything anew (checklist LX-53).
     case eventsLost
 }

@@ -62,7 +62,20 @@ package enum NetlinkParser {
                 events.append(.eventsLost)
             }
             if let event = event(message, in: bytes) { events.append(event) }
+            if message.type == Netlink.newLink, let index = indexOfMoved(bytes, message.body) {
+                events.append(.peersToNotify(index: index))
+            }
         }
+    }
+
+    /// Why the kernel tells of a link is in IFLA_EVENT: 3 is IFLA_EVENT_BONDING_FAILOVER, 4 IFLA_EVENT_NOTIFY_PEERS.
+    private static func indexOfMoved(_ bytes: Span<UInt8>, _ body: Range<Int>) -> UInt32? {
+        guard body.count >= 16, bytes[body.lowerBound] == 0 else { return nil }
+        var event: UInt32 = 0
+        bytes.forEachAttribute(in: (body.lowerBound + 16)..<body.upperBound) { type, value in
+            if type == 44, value.count == 4 { event = bytes.number32(at: value.lowerBound) ?? 0 }
+        }
+        return event == 3 || event == 4 ? bytes.number32(at: body.lowerBound + 4) : nil
     }
 
     private static func event(_ message: NetlinkMessage, in bytes: Span<UInt8>) -> KernelEvent? {

@@ -60,6 +60,8 @@ package enum Command: Hashable, Sendable {
     case handOver(RouterID, patience: Duration)
     /// Hold the router back from preemption, or no longer. Forgotten with the engine.
     case hold(RouterID, Bool)
+    /// A master announces its addresses again.
+    case announce(RouterID)
     /// Resign everything, release everything, report `stopped` and exit.
     case stop
     /// To an engine that will go on for another one: open what these interfaces need and what takes time; answered by `prepared`.
@@ -70,4 +72,4 @@ package enum Command: Hashable, Sendable {
 
 /// The version of this protocol, in both hellos. It rises with every change of a message; the two processes are of one
 /// build, so a difference means a half-finished installation.
-package let messagesVersion: UInt16 = 9
+package let messagesVersion: UInt16 = 10

@@ -64,6 +64,9 @@ extension Command {
             writer.write(UInt8(23))
             writer.write(router)
             writer.write(held)
+        case .announce(let router):
+            writer.write(UInt8(24))
+            writer.write(router)
         }
     }
 
@@ -107,6 +110,7 @@ extension Command {
         case 23:
             let router = try reader.router()
             return .hold(router, try reader.bool())
+        case 24: return .announce(try reader.router())
         case let other: throw .unknown(other)
         }
     }

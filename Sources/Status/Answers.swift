@@ -216,6 +216,19 @@ package struct RouterAnswer: Hashable, Sendable, Codable {
     }
 }
 
+/// The answer to `POST /v1/routers/NAME/announce`.
+package struct AnnounceAnswer: Hashable, Sendable, Codable {
+    /// `name`: of the virtual router.
+    package var name: String
+    /// `addresses`: how many are announced, within a second.
+    package var addresses: Int
+
+    package init(name: String, addresses: Int) {
+        self.name = name
+        self.addresses = addresses
+    }
+}
+
 /// The answer to `POST /v1/routers/NAME/handover` when another host is master.
 package struct HandoverAnswer: Hashable, Sendable, Codable {
     /// `name`: of the virtual router.

@@ -16,6 +16,8 @@ package enum ControlRequest: Hashable, Sendable {
     case enable(String)
     /// Let another host be master of it, and do not preempt that one for this long; nil: until it is master again.
     case handOver(String, holdFor: Duration?)
+    /// Announce its addresses again, as their master.
+    case announce(String)
     /// Let the program that is installed now take over.
     case upgrade
 
@@ -71,6 +73,8 @@ package enum ControlReply: Hashable, Sendable {
     case done
     /// Another host is master.
     case handedOver(HandoverResult)
+    /// So many addresses are announced within a second.
+    case announcing(addresses: Int)
     /// The upgrade begins; the status tells its end.
     case upgrading(UpgradeStatus)
     /// No virtual router has this name.

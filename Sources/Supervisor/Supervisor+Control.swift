@@ -16,6 +16,7 @@ extension Supervisor {
             case .disable(let name): setDisabled(name, true, answer)
             case .enable(let name): setDisabled(name, false, answer)
             case .handOver(let name, let span): handOver(name, holdFor: span, answer)
+            case .announce(let name): announce(name, answer)
             case .upgrade: upgrade(answer)
             }
         }
@@ -139,6 +140,27 @@ extension Supervisor {
         }
         for command in commands { keeper.send(command) }
         awaitingReady.append { [unowned self, summary] in reloaded(answers, .reloaded(summary)) }
+    }
+
+    // MARK: Announce
+
+    private func announce(_ name: String, _ answer: (ControlReply) -> Void) {
+        guard let router = inForce.routers.first(where: { $0.configuration.name == name }) else {
+            answer(.unknownRouter)
+            return
+        }
+        guard keeper.isRunning, mirror.read().engine.state == .running else {
+            answer(.untold("the engine is not running; it is not known who holds \(name)"))
+            return
+        }
+        let state = records[router.router]?.state ?? .initialize
+        guard state == .master else {
+            answer(.refused("\(name) is \(state) on this host; only its master announces its addresses"))
+            return
+        }
+        log.write(.notice, "announce", ["router": name])
+        keeper.send(.announce(router.router))
+        answer(.announcing(addresses: router.configuration.election.addresses.count))
     }
 
     // MARK: Disable and enable

@@ -1,4 +1,4 @@
-// `vipd reload`, `handover`, `disable` and `enable`: requests that change something, answered when it is done.
+// `vipd reload`, `handover`, `announce`, `disable` and `enable`: requests that change something, answered when it is done.
 
 import ArgumentParser
 import Configuration
@@ -74,6 +74,39 @@ struct HandoverCommand: ParsableCommand {
         let span = duration.map { "?for=\($0.written)" } ?? ""
         let answer = try change("handover\(span)", name, client)
         try writeOut(line: "\(name): \((try decode(HandoverAnswer.self, answer)).text)")
+    }
+}
+
+struct AnnounceCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "announce", abstract: "Tells neighbours and switches again where the addresses are.",
+        discussion: """
+            Gratuitous ARP and unsolicited neighbour advertisements for each address, as after a takeover: the first within a \
+            second, repeats as configured. Only for virtual routers of which this host is master; without a name for all \
+            of them. Exit code 1 when this host is not master of one that was named, or of none at all.
+            """)
+
+    @Argument(help: "The virtual routers; all that this host is master of if there are none.")
+    var names: [String] = []
+    @OptionGroup var socket: SocketOptions
+
+    func run() throws {
+        var client = socket.client
+        client.timeout = controlLimit
+        let wanted = names.isEmpty ? try masters(client) : names
+        if wanted.isEmpty {
+            complain("this host is not master of any virtual router")
+            throw Exit.no
+        }
+        for name in wanted {
+            let count = (try decode(AnnounceAnswer.self, try change("announce", name, client))).addresses
+            try writeOut(line: "\(name): announcing \(count) address\(count == 1 ? "" : "es")")
+        }
+    }
+
+    private func masters(_ client: StatusClient) throws -> [String] {
+        let present = try decode(StatusDocument.self, try ask("GET", "/v1/status", client))
+        return present.virtualRouters.filter { $0.state == .master }.map(\.name)
     }
 }
 

@@ -19,8 +19,8 @@ struct Vipd: ParsableCommand {
         version: agentVersion,
         subcommands: [
             RunCommand.self, CheckCommand.self, StatusCommand.self, WatchCommand.self, ReloadCommand.self,
-            HandoverCommand.self, DisableCommand.self, EnableCommand.self, UpgradeCommand.self, ProbeCommand.self,
-            SimulateCommand.self,
+            HandoverCommand.self, AnnounceCommand.self, DisableCommand.self, EnableCommand.self, UpgradeCommand.self,
+            ProbeCommand.self, SimulateCommand.self,
         ])
 }
 

@@ -21,6 +21,39 @@ import Wire
         #expect(log.allSatisfy { $0.range == 0..<1 })
     }
 
+    @Test func `what is wanted is announced at once where the last series is over, else within its first second`() {
+        var bench = Bench()
+        bench.start()
+        bench.send(.announcementWanted)
+        #expect(bench.actions.isEmpty, "a backup has nothing to announce")
+        bench.now = bench.now + .nanoseconds(3_609_375_000)
+        // The first second of the claim's own series has a round at its end.
+        _ = announcements(&bench, for: .milliseconds(200))
+        bench.send(.announcementWanted)
+        #expect(bench.actions.isEmpty)
+        #expect(announcements(&bench, for: .milliseconds(900)).count == 1)
+        bench.send(.announcementWanted)
+        #expect(bench.actions == [.announce(0..<1)])
+        // However often it is wanted: a series a second.
+        for _ in 0..<5 { bench.send(.announcementWanted) }
+        #expect(bench.actions.isEmpty)
+        #expect(announcements(&bench, for: .seconds(20)).map(\.after) == [.milliseconds(100), .seconds(1), .seconds(3)])
+    }
+
+    @Test func `no address is announced before it is claimed, or while another host takes over`() {
+        var bench = Bench()
+        bench.claims = .stay
+        bench.start()
+        bench.wait(.nanoseconds(3_609_375_000))
+        bench.send(.announcementWanted)
+        #expect(bench.actions.isEmpty)
+        bench.send(.claimed)
+        bench.send(.handOver(patience: .zero))
+        bench.now = bench.now + .seconds(1)
+        bench.send(.announcementWanted)
+        #expect(bench.actions.isEmpty)
+    }
+
     @Test func `NA-06: IPv6 goes three times, a second apart`() {
         let address = InterfaceAddress(address: .ipv6(IPv6Address(high: 0xFE80 << 48, low: 0x5E0A)), prefixLength: 128)
         var configuration = Bench.configuration(addresses: [address])

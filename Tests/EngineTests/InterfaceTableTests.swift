@@ -81,6 +81,22 @@ private let eth0 = LinkState(
         #expect(!table.isPresent(address(3), on: 7))
     }
 
+    @Test func `another hardware address and the kernel's wish to notify peers move an interface`() {
+        var table = InterfaceTable()
+        table.apply(.peersToNotify(index: 7))
+        table.apply(.link(eth0))
+        #expect(table.takeChanges().moved.isEmpty)
+        var link = eth0
+        link.mtu = 9_000
+        table.apply(.link(link))
+        #expect(table.takeChanges().moved.isEmpty)
+        link.hardwareAddress = MACAddress(2, 0, 0, 0, 0, 1)
+        table.apply(.link(link))
+        #expect(table.takeChanges().moved == ["eth0"])
+        table.apply(.peersToNotify(index: 7))
+        #expect(table.takeChanges().moved == ["eth0"])
+    }
+
     @Test func `what a new dump does not have is gone`() {
         var table = InterfaceTable()
         table.apply(.link(eth0))

@@ -89,6 +89,13 @@ private let addressMessage = Build.message(
         #expect(carrier(flags: 0x43, state: 6) == false)
     }
 
+    @Test("A bond's failover and a wish to notify peers follow the link itself", arguments: [2, 3, 4, 5] as [UInt32])
+    func moved(_ reason: UInt32) {
+        let told = parse(Build.message(16, Build.link(name + Build.attribute(44, Build.number(reason)))))
+        #expect(told.count == (reason == 3 || reason == 4 ? 2 : 1))
+        if reason == 4 { #expect(told.last == .peersToNotify(index: 7)) }
+    }
+
     @Test("Messages of bridges and of wireless extensions are no news of the interface")
     func notAboutTheLink() {
         #expect(parse(Build.message(17, Build.link(family: 7, name))) == [])

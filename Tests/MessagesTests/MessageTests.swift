@@ -119,7 +119,8 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             .configure(RouterID(1), leased(.off), disabled: false),
             .commit, .verdict(CheckID(1), .passing), .gate(RouterID(1), sequence: 9, failure: nil),
             .disable(RouterID(1), true), .disable(RouterID(1), false), .stop, .yield,
-            .prepare([]), .prepare(["eth0", "eth1"]),
+            .prepare([]), .prepare(["eth0", "eth1"]), .handOver(RouterID(3), patience: .seconds(2)),
+            .hold(RouterID(3), true), .announce(RouterID(3)),
         ] + failures.map { .gate(RouterID(1), sequence: .max, failure: $0) }
         + failures.map { .verdict(CheckID(1), .failing($0)) }
 

@@ -172,6 +172,17 @@ extension StatusSocketTests {
             }
         }
 
+        @Test func `announce names what it announces, and exits with 1 where this host is not master`() throws {
+            try withServer { (agent, _, client) throws in
+                agent.state.withLock { $0.reply = .announcing(addresses: 1) }
+                let one = try run("announce web --socket \(client.path)")
+                #expect(one == ("web: announcing 1 address\n", "", 0))
+                agent.state.withLock { $0.reply = .refused("web is backup on this host") }
+                let refused = try run("announce web --socket \(client.path)")
+                #expect(refused == ("", "web is backup on this host\n", 1))
+            }
+        }
+
         @Test func `a handover says what came of it and exits with 0, 1, or 2 where that cannot be told`() throws {
             try withServer { (agent, _, client) throws in
                 let result = HandoverResult(

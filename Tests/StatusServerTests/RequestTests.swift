@@ -102,6 +102,23 @@ extension StatusSocketTests {
             }
         }
 
+        @Test func `an announcement answers 200 with the number of addresses, 404, 409 or 503`() throws {
+            try withServer { (agent, _, client) throws in
+                agent.state.withLock { $0.reply = .announcing(addresses: 2) }
+                let answer = try client.ask("POST", "/v1/routers/web/announce")
+                #expect(answer.code == 200)
+                #expect(try answer.decode(AnnounceAnswer.self) == AnnounceAnswer(name: "web", addresses: 2))
+                for (reply, code) in [
+                    (ControlReply.unknownRouter, 404), (.refused("web is backup"), 409), (.untold("no engine"), 503),
+                ] {
+                    agent.state.withLock { $0.reply = reply }
+                    #expect(try client.ask("POST", "/v1/routers/web/announce").code == code)
+                }
+                #expect(Set(agent.state.withLock { $0.requests }) == [.announce("web")])
+                #expect(try client.ask("GET", "/v1/routers/web/announce").code == 405)
+            }
+        }
+
         @Test func `a handover passes its hold on and answers 200 with the figures, 400, 404, 409 or 503`() throws {
             try withServer { (agent, _, client) throws in
                 let hold = Hold(since: 1_000_000_000, until: 601_000_000_000)

@@ -34,6 +34,17 @@ private let successor = IPAddress.ipv4(IPv4Address(192, 0, 2, 3))
         return reply
     }
 
+    @Test func `a master is told to announce its addresses, others are refused`() throws {
+        let (agent, engine) = try master()
+        #expect(agent.ask(.announce("web")) == .announcing(addresses: 1))
+        #expect(engine.next() == .announce(RouterID(1)))
+        #expect(agent.ask(.announce("wbe")) == .unknownRouter)
+        engine.send(.transition(RouterID(1), transition(.master, .backup, .handedOver)))
+        #expect(eventually { !agent.logged("to=backup").isEmpty })
+        let text = "web is backup on this host; only its master announces its addresses"
+        #expect(agent.ask(.announce("web")) == .refused(text))
+    }
+
     private func held(_ agent: Agent) -> Hold? { agent.mirror.routers[0].hold }
 
     @Test func `it is held first, then ordered, and answered with the figures`() throws {

@@ -135,6 +135,41 @@ def test_rounds_end_with_mastership(lab, family):
     assert not [item for item in capture.announcements(family.vip(), mac=lab["a"].mac) if item.time > taken + 0.02]
 
 
+def settled(lab, family):
+    """A pair whose master a has said all that it says of itself."""
+    a, b = start_pair(lab, family, announce={"refresh": False})
+    capture = Capture(lab["client"])
+    wait_until(lambda: len(capture.adverts()) > 40, 10, "the rounds of the claim are over")
+    return a, b, Capture(lab["client"])
+
+
+def test_the_operator_has_the_master_announce(lab, family):
+    a, b, capture = settled(lab, family)
+    other = lab["b"].mac
+    lab["client"].run("ip", "neighbour", "replace", family.vip(), "lladdr", other, "dev", "eth0", "nud", "stale")
+    refused = b.cli("announce", "database")
+    assert refused.returncode == 1 and "only its master announces" in refused.stderr, refused
+    nothing = b.cli("announce")
+    assert nothing.returncode == 1 and "not master of any" in nothing.stderr, nothing
+    assert lab["client"].neighbour(family.vip()) == other and not capture.announcements()
+    done = a.cli("announce")
+    count = 2 if family.ipv6 else 1
+    assert (done.returncode, done.stdout) == (0, f"database: announcing {count} address{'es' if family.ipv6 else ''}\n"), done
+    wait_until(lambda: lab["client"].neighbour(family.vip()) == lab["a"].mac, 2, "the client has a's MAC again")
+    rounds(capture, family.vip(), 3 if family.ipv6 else 4)
+    assert not capture.announcements(family.vip(), mac=other)
+
+
+def test_another_hardware_address_is_announced(lab, family):
+    a, b, capture = settled(lab, family)
+    events, new = b.events(), "02:00:5e:10:00:0a"
+    lab["a"].run("ip", "link", "set", "dev", "eth0", "address", new)
+    wait_until(lambda: lab["client"].neighbour(family.vip()) == new, 2, "the client has a's new MAC")
+    assert [item for item in capture.announcements(family.vip(), mac=new)]
+    assert lab["client"].ping(family.vip(), 2)
+    assert not events.states() and a.state() == "master"
+
+
 def test_the_winner_of_a_conflict_announces_again(lab, family):
     a, b = start_pair(lab, family)
     lab.partition("b", "client")

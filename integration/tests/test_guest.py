@@ -369,9 +369,10 @@ def test_a_bond_that_changes_its_port_keeps_the_address(lab, measured):
         wait_until(lambda: lab.port_of(guest.mac) == "a1", 20, "the switch learns the other port")
         for family in ROUTERS.values():
             assert lab["client"].ping(family.vip(), 5), "the address is reached through it"
-        time.sleep(2)
+        time.sleep(4)
         said = {name: len(capture.announcements(address=family.vip(), mac=guest.mac)) for name, family in ROUTERS.items()}
-        assert all(said.values()), f"announced again: {said}"
+        # The kernel does it once, which one lost frame undoes; ours are the rounds of a claim.
+        assert all(said[name] >= (3 if family.ipv6 else 4) for name, family in ROUTERS.items()), f"announced again: {said}"
         for name in ROUTERS:
             assert not events.states(name) and a.state(name) == "master" and len(a.transitions(name)) == before[name]
         measured("a bond's change of port in a guest", [f"announcements of the address: {said}"])

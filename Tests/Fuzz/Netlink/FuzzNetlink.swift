@@ -34,7 +34,7 @@ private func check(_ event: KernelEvent) {
         let address = state.address
         promise(address.prefixLength <= address.address.family.hostPrefixLength, "a prefix fits its family")
         promise(!(state.isTentative && state.isUsable), "what is tentative is not usable")
-    case .eventsLost: break
+    case .peersToNotify, .eventsLost: break
     }
 }
 
