@@ -18,15 +18,15 @@
 #define VIPD_SKIP_STATISTICS 8
 
 // RTM_NEWADDR (`request_flags` as NLM_F_*) or RTM_DELADDR for one address of 4 or 16 octets. `tag` 0 and `label` null are
-// left out; `lifetime` in seconds is both the valid and the preferred one, 0 leaves them out (for ever). Null when there is no memory. Put
-// together by hand: an object of libnl-route and its way through caches and copies would cost a takeover several times as much.
+// left out; `valid` and `preferred` are lifetimes in seconds, 0xffffffff for ever, and a `valid` of 0 leaves both out (for ever). Null when
+// there is no memory. Put together by hand: an object of libnl-route and its way through caches and copies would cost a takeover several
+// times as much.
 static inline struct nl_msg *vipd_build_address_request(int add, int request_flags, int family, const void *octets, size_t length,
                                                         int prefix_length, uint32_t interface_index, uint32_t flags, uint8_t tag,
-                                                        const char *label, uint32_t lifetime) {
+                                                        uint8_t scope, const char *label, uint32_t valid, uint32_t preferred) {
     struct ifaddrmsg body = {.ifa_family = (uint8_t)family, .ifa_prefixlen = (uint8_t)prefix_length,
-                             .ifa_flags = (uint8_t)flags, .ifa_index = interface_index};
-    // Equal, so that the address goes without having been deprecated first, which would change source addresses.
-    struct ifa_cacheinfo times = {.ifa_valid = lifetime, .ifa_prefered = lifetime};
+                             .ifa_flags = (uint8_t)flags, .ifa_scope = scope, .ifa_index = interface_index};
+    struct ifa_cacheinfo times = {.ifa_valid = valid, .ifa_prefered = preferred};
     // Some 100 octets at most.
     struct nl_msg *message = nlmsg_alloc_size(256);
     if (!message)
@@ -35,7 +35,7 @@ static inline struct nl_msg *vipd_build_address_request(int add, int request_fla
         nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0 ||
         nla_put(message, IFA_LOCAL, (int)length, octets) < 0 || nla_put(message, IFA_ADDRESS, (int)length, octets) < 0 ||
         (flags > 255 && nla_put_u32(message, IFA_FLAGS, flags) < 0) || (label && nla_put_string(message, IFA_LABEL, label) < 0) ||
-        (lifetime && nla_put(message, IFA_CACHEINFO, (int)sizeof times, &times) < 0) ||
+        (valid && nla_put(message, IFA_CACHEINFO, (int)sizeof times, &times) < 0) ||
         (tag && nla_put_u8(message, VIPD_IFA_PROTO, tag) < 0)) {
         nlmsg_free(message);
         return 0;

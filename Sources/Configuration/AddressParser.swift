@@ -9,6 +9,15 @@ struct WrittenAddresses {
     var advertised: [Located<InterfaceAddress>] = []
     /// Those with `advertise: no`.
     var unadvertised: [Located<InterfaceAddress>] = []
+    /// Of those that are put on the interface in another way than is the standard.
+    var options: [InterfaceAddress: AddressOptions] = [:]
+}
+
+/// One of them.
+private struct WrittenAddress {
+    var address: InterfaceAddress
+    var isAdvertised = true
+    var options: AddressOptions?
 }
 
 extension Problems {
@@ -26,7 +35,8 @@ extension Problems {
         let before = count
         var places: [IPAddress: Place] = [:]
         for item in items {
-            guard let (address, isAdvertised) = addressItem(item) else { continue }
+            guard let written = addressItem(item) else { continue }
+            let address = written.address
             if let first = places[address.address] {
                 let line = reference(to: first, from: item.place)
                 add(item.place, "address \(address.address) is already on \(line)")
@@ -34,7 +44,8 @@ extension Problems {
             }
             places[address.address] = item.place
             let located = Located(value: address, place: item.place)
-            if isAdvertised { result.advertised.append(located) } else { result.unadvertised.append(located) }
+            if written.isAdvertised { result.advertised.append(located) } else { result.unadvertised.append(located) }
+            result.options[address] = written.options
         }
         if result.advertised.isEmpty, count == before {
             add(node.place, "an advert lists at least one address; leave 'advertise: no' out of one of them")
@@ -43,19 +54,64 @@ extension Problems {
     }
 
     /// An address, or a mapping of it and what makes it special.
-    private mutating func addressItem(_ item: Node) -> (InterfaceAddress, isAdvertised: Bool)? {
+    private mutating func addressItem(_ item: Node) -> WrittenAddress? {
         let form = "ADDRESS or ADDRESS/PREFIX"
         guard case .mapping(let entries) = item.content, !Self.isUnquoted(entries) else {
-            return address(item, "an address", form: form).map { ($0, true) }
+            return address(item, "an address", form: form).map { WrittenAddress(address: $0) }
         }
         guard let fields = Fields<AddressKey>(item, subject: "an address", place: item.place, problems: &self) else {
             return nil
         }
         let isAdvertised = fields[.advertise].map { boolean($0, "advertise") } ?? true
         guard let node = fields.required(.address, form, problems: &self),
-            let address = address(node, "address", form: form), let isAdvertised
+            let address = address(node, "address", form: form), let isAdvertised,
+            let options = options(fields, family: address.address.family)
         else { return nil }
-        return (address, isAdvertised)
+        let isStandard = options == .standard(for: address.address.family)
+        return WrittenAddress(address: address, isAdvertised: isAdvertised, options: isStandard ? nil : options)
+    }
+
+    private mutating func options(_ fields: Fields<AddressKey>, family: AddressFamily) -> AddressOptions? {
+        var options = AddressOptions.standard(for: family)
+        let before = count
+        if let node = fields[.scope] {
+            if family == .ipv6 {
+                add(node.place, "scope is for IPv4; an IPv6 address has the scope that it says itself")
+            } else if let scope = choice(node, "scope", AddressOptions.Scope.allCases.map { ("\($0)", $0) }) {
+                options.scope = scope
+            }
+        }
+        if let node = fields[.label] {
+            if family == .ipv6 {
+                add(node.place, "label is for IPv4; IPv6 addresses have none")
+            } else {
+                options.label = label(node)
+            }
+        }
+        if let node = fields[.preferredLifetime] {
+            if family == .ipv4 {
+                let instead = "'scope: link' or 'scope: host' keeps the address from being one"
+                add(node.place, "preferred-lifetime is for IPv6; IPv4 does not choose sources by it, \(instead)")
+            } else if let isPreferred = choice(node, "preferred-lifetime", [("0", false), ("forever", true)]) {
+                options.isPreferred = isPreferred
+            }
+        }
+        return count == before ? options : nil
+    }
+
+    /// What `ip address` and `ifconfig` show instead of the interface's name.
+    private mutating func label(_ node: Node) -> String? {
+        let form = "up to 15 letters, digits and signs, as eth0:db"
+        guard let text = text(node, "label", allowed: form) else { return nil }
+        guard text.utf8.count <= 15, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+            refuse(node, "label", allowed: form)
+            return nil
+        }
+        if text == "vipd" || text.hasSuffix(":vipd") {
+            add(node.place, "a label of 'vipd' marks vipd's own addresses on kernels that cannot tag them; take another one")
+            return nil
+        }
+        return text
     }
 
     /// `2001:db8::` without quotes is a mapping from `2001:db8:` to nothing.

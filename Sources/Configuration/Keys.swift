@@ -68,6 +68,9 @@ enum RouterKey: String, FieldKey {
 enum AddressKey: String, FieldKey {
     case address
     case advertise
+    case scope
+    case label
+    case preferredLifetime = "preferred-lifetime"
 }
 
 enum PeerKey: String, FieldKey {

@@ -165,7 +165,7 @@ extension RouterDraft {
             interface: interface, vrid: vrid, version: version.version, alsoVersion2: version.alsoVersion2,
             priority: priority, advertisementInterval: interval, preempt: preempt, preemptDelay: preemptDelay,
             startDelay: startDelay, intervalLimit: intervalLimit, peers: peers.map(\.value),
-            addresses: served.map(\.value), unadvertised: unadvertised.count,
+            addresses: served.map(\.value), addressOptions: addressOptions, unadvertised: unadvertised.count,
             checksum: checksum, password: password, strictFirstAddress: strictFirstAddress,
             announcements: announcements, lease: lease,
             checks: [],

@@ -40,6 +40,7 @@ struct RouterDraft {
     var addresses: [Located<InterfaceAddress>] = []
     /// Those that adverts do not list, the router's own family first.
     var unadvertised: [Located<InterfaceAddress>] = []
+    var addressOptions: [InterfaceAddress: AddressOptions] = [:]
     var checksum: ChecksumPolicy?
     var password: [UInt8]?
     var strictFirstAddress: Bool?
@@ -141,6 +142,7 @@ extension Problems {
         draft.addresses = completed(
             written, vrid: draft.vrid, linkLocal: fields[.linkLocal], addressesPlace: fields.place(of: .addresses))
         checkCount(draft.addresses, written: written.count, at: fields.place(of: .addresses))
+        draft.addressOptions = all.options
         draft.unadvertised =
             all.unadvertised.filter { $0.value.address.family == family }
             + all.unadvertised.filter { $0.value.address.family != family }

@@ -125,6 +125,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     /// All that a master holds, claims and announces. First those of adverts, in their order: at least one, all of one family, for IPv6 a
     /// link-local one first. Behind them the `unadvertised` ones, of either family, the router's own before the other.
     package var addresses: [InterfaceAddress]
+    /// How addresses are put on the interface that are not put on as the standard is.
+    package var addressOptions: [InterfaceAddress: AddressOptions]
     /// So many at the end of `addresses` are not listed in adverts: for want of room there, or of the other family.
     package var unadvertised: Int
     package var checksum: ChecksumPolicy
@@ -144,7 +146,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         interface: String, vrid: UInt8, version: ProtocolVersion = .v3, alsoVersion2: Bool = false,
         priority: UInt8 = 100, advertisementInterval: Duration = .seconds(1), preempt: Bool = true,
         preemptDelay: Duration = .zero, startDelay: Duration = .zero, intervalLimit: UInt16 = Self.defaultIntervalLimit,
-        peers: [UnicastPeer] = [], addresses: [InterfaceAddress], unadvertised: Int = 0,
+        peers: [UnicastPeer] = [], addresses: [InterfaceAddress], addressOptions: [InterfaceAddress: AddressOptions] = [:],
+        unadvertised: Int = 0,
         checksum: ChecksumPolicy = .automatic, password: [UInt8]? = nil,
         strictFirstAddress: Bool = false, announcements: AnnouncementPlan? = nil, lease: LeasePolicy = .automatic,
         checks: [CheckReference] = [], gatesClaim: Bool = false, gatesRelease: Bool = false
@@ -161,6 +164,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         self.intervalLimit = intervalLimit
         self.peers = peers
         self.addresses = addresses
+        self.addressOptions = addressOptions
         self.unadvertised = unadvertised
         self.checksum = checksum
         self.password = password
@@ -226,12 +230,22 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         return addresses.firstIndex { $0.address.family == .ipv6 } ?? addresses.count
     }
 
-    /// What a reload from `old` takes out and brings, in the order of the lists.
+    /// How this one of the addresses is put on the interface.
+    package func options(of address: InterfaceAddress) -> AddressOptions {
+        addressOptions[address] ?? .standard(for: address.address.family)
+    }
+
+    /// What a reload from `old` takes out and brings, in the order of the lists. What must be put on in another way is in both.
     func changedAddresses(since old: Self) -> (gone: [InterfaceAddress], added: [InterfaceAddress]) {
-        guard addresses != old.addresses else { return ([], []) }
+        guard addresses != old.addresses || addressOptions != old.addressOptions else { return ([], []) }
         let before = Set(old.addresses)
         let after = Set(addresses)
-        return (old.addresses.filter { !after.contains($0) }, addresses.filter { !before.contains($0) })
+        let anew = Set(
+            addresses.filter { before.contains($0) && options(of: $0).needsNewAddress(after: old.options(of: $0)) })
+        return (
+            old.addresses.filter { !after.contains($0) || anew.contains($0) },
+            addresses.filter { !before.contains($0) || anew.contains($0) }
+        )
     }
 
     /// The two have an address in common, whatever its prefix and interface.

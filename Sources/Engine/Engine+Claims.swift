@@ -100,9 +100,10 @@ extension Engine {
             finishRelease(of: address, index: claim.index)
             let since = Clock.boottime()
             // Before the first commit a claim is a resumption, and the table has just been read.
-            let isOurs = !isCommitted && table.isOurs(address, on: claim.index)
+            let options = record.configuration.options(of: address)
+            let isOurs = !isCommitted && table.isOurs(address, on: claim.index, as: options)
             do throws(KernelError) {
-                try requests.add(address, index: claim.index, lifetime: lease, isOurs: isOurs)
+                try requests.add(address, index: claim.index, options, lifetime: lease, isOurs: isOurs)
                 if lease != nil { claim.leased.append((address, since)) }
             } catch {
                 // The owner's addresses are its own and were there before us (RFC 9568 §1.7).

@@ -144,9 +144,11 @@ struct InterfaceTable {
 
     func isPresent(_ address: InterfaceAddress, on index: UInt32) -> Bool { addresses[index]?[address] != nil }
 
-    /// It is there with our tag, as we put it there, and answers.
-    func isOurs(_ address: InterfaceAddress, on index: UInt32) -> Bool {
-        addresses[index]?[address].map { $0.isOurs && $0.isUsable } ?? false
+    /// It is there with our tag, as we put it there with these options, and answers.
+    func isOurs(
+        _ address: InterfaceAddress, on index: UInt32, as options: AddressOptions = AddressOptions()
+    ) -> Bool {
+        addresses[index]?[address].map { $0.isOurs && $0.isUsable && $0.suits(options) } ?? false
     }
 
     /// Those of `wanted` that are on the interface, in their order.

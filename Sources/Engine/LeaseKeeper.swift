@@ -40,6 +40,7 @@ final class LeaseKeeper: Sendable {
     private struct Entry: Sendable {
         let router: RouterID
         let mark: LeaseMark
+        var options: AddressOptions
         /// For so long, in nanoseconds, one advert proves that the loop is on time.
         var patience: Int64
         /// What the lifetime ought to be, in seconds; nil for ever, after which the entry goes.
@@ -109,8 +110,8 @@ final class LeaseKeeper: Sendable {
                 let due = since + renewalPeriod(seconds)
                 if due < table.nextLook { isSooner.store(true, ordering: .relaxed) }
                 table.entries[PlacedAddress(address: address, index: index)] = Entry(
-                    router: router, mark: mark, patience: Self.patience(configuration), wanted: seconds, told: seconds,
-                    since: since, due: due)
+                    router: router, mark: mark, options: configuration.options(of: address),
+                    patience: Self.patience(configuration), wanted: seconds, told: seconds, since: since, due: due)
             }
         }
     }
@@ -135,16 +136,18 @@ final class LeaseKeeper: Sendable {
                 let key = PlacedAddress(address: address, index: index)
                 if var entry = table.entries[key] {
                     entry.patience = Self.patience(configuration)
-                    if entry.wanted != seconds {
+                    let options = configuration.options(of: address)
+                    if entry.wanted != seconds || entry.options != options {
                         entry.wanted = seconds
+                        entry.options = options
                         entry.due = now
                         hasChanged = true
                     }
                     table.entries[key] = entry
                 } else if let seconds {
                     table.entries[key] = Entry(
-                        router: router, mark: mark, patience: Self.patience(configuration), wanted: seconds, told: nil,
-                        since: now, due: now)
+                        router: router, mark: mark, options: configuration.options(of: address),
+                        patience: Self.patience(configuration), wanted: seconds, told: nil, since: now, due: now)
                     hasChanged = true
                 }
             }
@@ -255,7 +258,7 @@ final class LeaseKeeper: Sendable {
             guard let entry = takeUp(key, at: begin) else { return }
             var failure: KernelError?
             do throws(KernelError) {
-                try requests.renew(key.address, index: key.index, lifetime: entry.wanted)
+                try requests.renew(key.address, index: key.index, entry.options, lifetime: entry.wanted)
             } catch {
                 failure = error
             }

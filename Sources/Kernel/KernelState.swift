@@ -82,6 +82,11 @@ package struct AddressState: Hashable, Sendable {
     package var isPassing: Bool {
         address.address.family == .ipv6 && flags & (AddressFlag.secondary | AddressFlag.deprecated) != 0
     }
+    /// It has these options, as far as the kernel does not change them in place. Where no label is wanted any will do.
+    package func suits(_ options: AddressOptions) -> Bool {
+        guard address.address.family == .ipv4 else { return true }
+        return scope == options.scope.rawValue && (options.label == nil || options.label == label)
+    }
     /// It carries our tag or, IPv4 on an old kernel, our label.
     package var isOurs: Bool {
         if tag == AddressTag.value { return true }

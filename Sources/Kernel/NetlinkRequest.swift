@@ -59,25 +59,27 @@ struct NetlinkRequest: ~Copyable {
     }
 
     /// RTM_NEWADDR that creates and never replaces or, with `renewing`, gives a present address another lifetime (and creates a
-    /// missing one: the kernel does not tell the two apart). `label` nil is left out; `lifetime` is in seconds, nil for ever.
+    /// missing one: the kernel does not tell the two apart). `lifetime` is in seconds, nil for ever.
     static func add(
-        _ wanted: InterfaceAddress, index: UInt32, flags: UInt32, label: String?, lifetime: UInt32?,
+        _ wanted: InterfaceAddress, index: UInt32, flags: UInt32, _ options: AddressOptions, lifetime: UInt32?,
         renewing: Bool = false
     ) throws(KernelError) -> NetlinkRequest {
         let request = Int32(renewing ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL)
-        // Said and not left out, because a renewal without lifetimes would keep the old ones in IPv4.
-        let seconds = lifetime ?? (renewing ? .max : 0)
+        // Said and not left out where it matters: a renewal without lifetimes would keep the old ones in IPv4.
+        let valid = lifetime ?? (renewing || !options.isPreferred ? .max : 0)
+        // Else equal, so that the address goes without having been deprecated first, which would change source addresses.
+        let preferred = options.isPreferred ? valid : 0
         let message = unsafe wanted.address.octets.withUnsafeBytes { bytes in
             unsafe vipd_build_address_request(
                 1, request, wanted.address.family.domain, bytes.baseAddress, bytes.count, Int32(wanted.prefixLength),
-                index, flags, AddressTag.value, label, seconds)
+                index, flags, AddressTag.value, options.scope.rawValue, options.label, valid, preferred)
         }
         return unsafe try NetlinkRequest("RTM_NEWADDR", .address(wanted, index: index), message)
     }
 
     /// An RTM_NEWADDR that is none: the kernel acknowledges it and does nothing.
     static func void(_ address: InterfaceAddress) throws(KernelError) -> NetlinkRequest {
-        let request = try add(address, index: 0, flags: 0, label: nil, lifetime: 1)
+        let request = try add(address, index: 0, flags: 0, AddressOptions(), lifetime: 1)
         unsafe vipd_make_void(request.message)
         return request
     }
@@ -87,7 +89,7 @@ struct NetlinkRequest: ~Copyable {
         let message = unsafe wanted.address.octets.withUnsafeBytes { bytes in
             unsafe vipd_build_address_request(
                 0, 0, wanted.address.family.domain, bytes.baseAddress, bytes.count, Int32(wanted.prefixLength), index,
-                0, 0, nil, 0)
+                0, 0, 0, nil, 0, 0)
         }
         return unsafe try NetlinkRequest("RTM_DELADDR", .address(wanted, index: index), message)
     }

@@ -75,19 +75,21 @@ package struct NetlinkRequests: ~Copyable {
     /// otherwise taking a first address away takes its whole subnet away. An address that is there already with our tag
     /// is fine; one without it is EEXIST, and stays as it is (LX-39). `lifetime` in seconds, nil for ever: after it the kernel takes the
     /// address off by itself, at most 0.4 s later. An address of ours that is there already gets it, too. Who knows from the kernel's
-    /// tables that it is there as wanted says so with `isOurs`: else they are all read to find that out, for each of hundreds.
+    /// tables that it is there as wanted says so with `isOurs`: else they are all read to find that out, for each of hundreds. An address
+    /// of ours with other options is put on anew. A written label is not used where labels mark our addresses.
     package borrowing func add(
-        _ address: InterfaceAddress, index: UInt32, lifetime: UInt32? = nil, isOurs: Bool = false
+        _ address: InterfaceAddress, index: UInt32, _ options: AddressOptions = AddressOptions(), lifetime: UInt32? = nil,
+        isOurs: Bool = false
     ) throws(KernelError) {
         if address.isInSubnet, !memory.promoted.contains(index) { promoteSecondaries(on: index) }
         let claim = Memory.Key(address: address, index: index)
         memory.claims.remove(claim)
-        if let refusal = try tryAdding(address, index: index, lifetime) {
+        if let refusal = try tryAdding(address, index: index, options, lifetime) {
             guard refusal.code == EEXIST else { throw refusal }
             if isOurs {
-                try renew(address, index: index, lifetime: lifetime)
+                try renew(address, index: index, options, lifetime: lifetime)
             } else {
-                try settle(address, index: index, lifetime, refusal: refusal)
+                try settle(address, index: index, options, lifetime, refusal: refusal)
             }
         }
         memory.claims.insert(claim)
@@ -98,8 +100,10 @@ package struct NetlinkRequests: ~Copyable {
     ///
     /// An address that is missing comes back: whoever calls this sees to it that nobody takes it off meanwhile. ENODEV when there
     /// is no such interface.
-    package borrowing func renew(_ address: InterfaceAddress, index: UInt32, lifetime: UInt32?) throws(KernelError) {
-        if let refusal = try tryAdding(address, index: index, lifetime, renewing: true) { throw refusal }
+    package borrowing func renew(
+        _ address: InterfaceAddress, index: UInt32, _ options: AddressOptions = AddressOptions(), lifetime: UInt32?
+    ) throws(KernelError) {
+        if let refusal = try tryAdding(address, index: index, options, lifetime, renewing: true) { throw refusal }
     }
 
     /// `address` is on the interface and is ours, as the caller knows from the kernel's tables: it counts as added here, and they
@@ -171,31 +175,32 @@ package struct NetlinkRequests: ~Copyable {
 
     /// Nil when the kernel did it, or the kernel's refusal; throws when there was no answer.
     private borrowing func tryAdding(
-        _ address: InterfaceAddress, index: UInt32, _ lifetime: UInt32?, renewing: Bool = false
+        _ address: InterfaceAddress, index: UInt32, _ options: AddressOptions, _ lifetime: UInt32?, renewing: Bool = false
     ) throws(KernelError) -> KernelError? {
         let family = address.address.family
         var flags: UInt32 = 0
         if family == .ipv6 { flags |= AddressFlag.noDuplicateDetection }
         if address.prefixLength < family.hostPrefixLength { flags |= AddressFlag.noPrefixRoute }
-        let label = usesLabels && family == .ipv4 ? AddressTag.label(interface: Interface.name(of: index)) : nil
+        var options = options
+        if usesLabels, family == .ipv4 { options.label = AddressTag.label(interface: Interface.name(of: index)) }
         var answers: [UInt8] = []
         return try exchange(
             try NetlinkRequest.add(
-                address, index: index, flags: flags, label: label, lifetime: lifetime, renewing: renewing),
+                address, index: index, flags: flags, options, lifetime: lifetime, renewing: renewing),
             keeping: &answers)
     }
 
     /// What EEXIST means: ours as wanted, ours with another prefix or without effect, or somebody else's.
     private borrowing func settle(
-        _ wanted: InterfaceAddress, index: UInt32, _ lifetime: UInt32?, refusal: KernelError
+        _ wanted: InterfaceAddress, index: UInt32, _ options: AddressOptions, _ lifetime: UInt32?, refusal: KernelError
     ) throws(KernelError) {
         let present = try addresses(wanted.address.family, on: index)
         let same = present.filter { $0.address.address == wanted.address }
         if let exact = same.first(where: { $0.address == wanted }), exact.isUsable,
-            exact.isOurs || cannotMark(wanted.address.family)
+            exact.isOurs ? usesLabels || exact.suits(options) : cannotMark(wanted.address.family)
         {
             // An earlier engine may have given it another one. What may be somebody else's keeps what it has.
-            if exact.isOurs || lifetime != nil { try renew(wanted, index: index, lifetime: lifetime) }
+            if exact.isOurs || lifetime != nil { try renew(wanted, index: index, options, lifetime: lifetime) }
             return
         }
         // Where nothing can be kept on an address the configuration is all there is to recognise ours by (LX-38).
@@ -204,7 +209,7 @@ package struct NetlinkRequests: ~Copyable {
             throw KernelError(refusal.call, refusal.subject, code: EEXIST, explanation: explanation)
         }
         try remove(ours.address, index: index)
-        if let refusal = try tryAdding(wanted, index: index, lifetime) { throw refusal }
+        if let refusal = try tryAdding(wanted, index: index, options, lifetime) { throw refusal }
     }
 
     /// Addresses of this family carry neither tag nor label here: IPv6 before Linux 5.18. Ours are then known only by the

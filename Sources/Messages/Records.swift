@@ -21,6 +21,11 @@ extension VirtualRouterConfiguration {
             writer.write(peer.minimumHopLimit)
         }
         writer.write(list: addresses) { $0.write($1) }
+        let special = addresses.indices.filter { addressOptions[addresses[$0]] != nil }
+        writer.write(list: special) { writer, place in
+            writer.write(UInt16(truncatingIfNeeded: place))
+            options(of: addresses[place]).write(to: &writer)
+        }
         writer.write(UInt16(truncatingIfNeeded: unadvertised))
         writer.write(checksum.rawValue)
         writer.write(password) { $0.write($1) }
@@ -52,6 +57,11 @@ extension VirtualRouterConfiguration {
             return UnicastPeer(address, minimumHopLimit: try reader.byte())
         }
         let addresses = try reader.list { reader throws(MessageError) in try reader.interfaceAddress() }
+        let special = try reader.list { reader throws(MessageError) in
+            let place = Int(try reader.integer(UInt16.self))
+            guard place < addresses.count else { throw .unknown(UInt8(clamping: place)) }
+            return (addresses[place], try AddressOptions(from: &reader))
+        }
         let unadvertised = try reader.integer(UInt16.self)
         guard unadvertised == 0 || unadvertised < addresses.count else { throw .unknown(UInt8(clamping: unadvertised)) }
         let policyNumber = try reader.byte()
@@ -69,10 +79,26 @@ extension VirtualRouterConfiguration {
         self.init(
             interface: interface, vrid: vrid, version: version, alsoVersion2: alsoVersion2, priority: priority,
             advertisementInterval: interval, preempt: preempt, preemptDelay: preemptDelay, startDelay: startDelay,
-            intervalLimit: intervalLimit, peers: peers, addresses: addresses, unadvertised: Int(unadvertised),
+            intervalLimit: intervalLimit, peers: peers, addresses: addresses,
+            addressOptions: Dictionary(special, uniquingKeysWith: { first, _ in first }), unadvertised: Int(unadvertised),
             checksum: checksum, password: password, strictFirstAddress: strict,
             announcements: AnnouncementPlan(rounds: rounds, refresh: refresh),
             lease: lease, checks: checks, gatesClaim: gatesClaim, gatesRelease: try reader.bool())
+    }
+}
+
+extension AddressOptions {
+    func write(to writer: inout Writer) {
+        writer.write(scope.rawValue)
+        writer.write(label) { $0.write($1) }
+        writer.write(isPreferred)
+    }
+
+    init(from reader: inout Reader) throws(MessageError) {
+        let number = try reader.byte()
+        guard let scope = Scope(rawValue: number) else { throw .unknown(number) }
+        let label = try reader.optional { reader throws(MessageError) in try reader.text() }
+        self.init(scope: scope, label: label, isPreferred: try reader.bool())
     }
 }
 

@@ -7,7 +7,7 @@ import Glibc
 /// One end of a message pair.
 package struct MessageSocket: ~Copyable {
     /// No message is longer than this, octets.
-    package static let maximumLength = 65_536
+    package static let maximumLength = 131_072
     /// Room asked for in each direction, octets; without CAP_NET_ADMIN it is what net.core.wmem_max allows.
     package static let bufferSize: Int32 = 4 << 20
 

@@ -38,6 +38,21 @@ struct AddressOptionTests {
         #expect(election.announcements.rounds == AnnouncementPlan.standard(for: .ipv4).rounds)
     }
 
+    @Test func howAnAddressIsPutOnIsKeptWhereItIsNotTheStandard() throws {
+        let election = try election(
+            withAddresses(
+                "192.0.2.10", "{address: 192.0.2.11, scope: link, label: \"eth0:db\"}", "{address: 192.0.2.12, scope: global}",
+                "{address: \"2001:db8::1\", advertise: no, preferred-lifetime: forever}",
+                "{address: \"2001:db8::2\", advertise: no, preferred-lifetime: 0}"))
+        let options = election.addresses.map { election.options(of: $0) }
+        #expect(
+            options == [
+                AddressOptions(), AddressOptions(scope: .link, label: "eth0:db"), AddressOptions(),
+                AddressOptions(isPreferred: true), AddressOptions(isPreferred: false),
+            ])
+        #expect(election.addressOptions.count == 2, "the others are the standard of their families")
+    }
+
     @Test func ipv6StillBeginsWithItsLinkLocalAddress() throws {
         let election = try election(
             withAddresses(
@@ -79,11 +94,34 @@ struct AddressOptionTests {
         ("{address: 192.0.2.10, advertise: never}", "f:5:50: advertise must be yes or no, not 'never'"),
         (
             "{address: 192.0.2.10, advertize: no}",
-            "f:5:39: unknown key 'advertize'; did you mean 'advertise'? allowed in an address: address, advertise"
+            "f:5:39: unknown key 'advertize'; did you mean 'advertise'? allowed in an address: address, advertise, scope, label, preferred-lifetime"
         ),
         (
             "{address: 192.0.2.10/33, advertise: no}",
             "f:5:27: address must be ADDRESS or ADDRESS/PREFIX, not '192.0.2.10/33'; a prefix of IPv4 is 1 to 32"
+        ),
+        ("{address: 192.0.2.10, scope: site}", "f:5:46: scope must be global, link or host, not 'site'"),
+        (
+            "{address: \"2001:db8::1\", scope: link}",
+            "f:5:49: scope is for IPv4; an IPv6 address has the scope that it says itself"
+        ),
+        (
+            "{address: 192.0.2.10, label: a234567890123456}",
+            "f:5:46: label must be up to 15 letters, digits and signs, as eth0:db, not 'a234567890123456'"
+        ),
+        (
+            "{address: 192.0.2.10, label: \"eth0:vipd\"}",
+            "f:5:46: a label of 'vipd' marks vipd's own addresses on kernels that cannot tag them; take another one"
+        ),
+        ("{address: \"2001:db8::1\", label: eth0}", "f:5:49: label is for IPv4; IPv6 addresses have none"),
+        (
+            "{address: 192.0.2.10, preferred-lifetime: 0}",
+            "f:5:59: preferred-lifetime is for IPv6; IPv4 does not choose sources by it, 'scope: link' or 'scope: host'"
+                + " keeps the address from being one"
+        ),
+        (
+            "{address: \"2001:db8::1\", preferred-lifetime: 5}",
+            "f:5:62: preferred-lifetime must be 0 or forever, not '5'"
         ),
         ("{address: 224.0.0.18, advertise: no}", "f:5:27: 224.0.0.18/32 cannot be served: it is a multicast address"),
         ("192.0.2.10, {address: 192.0.2.10/24, advertise: no}", "f:5:29: address 192.0.2.10 is already on line 5"),

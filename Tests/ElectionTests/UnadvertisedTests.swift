@@ -38,6 +38,22 @@ private func addresses(_ count: Int) -> [InterfaceAddress] {
         #expect(bench.released)
     }
 
+    @Test func `a reload takes off and puts on anew what lifetimes alone do not change`() {
+        var bench = Bench(configuration())
+        bench.start()
+        bench.wait(.nanoseconds(3_609_375_000))
+        var other = configuration()
+        other.addressOptions[foreign] = AddressOptions(isPreferred: true)
+        bench.send(.reconfigured(other))
+        #expect(bench.actions.isEmpty, "the leases see to that")
+        other.addressOptions[listed] = AddressOptions(scope: .link)
+        bench.send(.reconfigured(other))
+        #expect(Array(bench.actions.prefix(2)) == [.release([listed]), .claim([listed])])
+        #expect(bench.router.stateName == .master)
+        bench.send(.reconfigured(configuration()))
+        #expect(Array(bench.actions.prefix(2)) == [.release([listed]), .claim([listed])])
+    }
+
     @Test func `peers are compared by what is advertised`() {
         var bench = NodeBench()
         bench.add(1) {

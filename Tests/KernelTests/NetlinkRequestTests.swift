@@ -93,6 +93,38 @@ struct NetlinkRequestTests {
         }
     }
 
+    @Test("Scope, label and preference are the kernel's, outlast a renewal, and are put right by a claim")
+    func options() async throws {
+        try await withTwoHosts { _ in
+            let index = try index(of: "va")
+            let requests = try NetlinkRequests()
+            let (ipv4, ipv6) = (try address("10.9.0.100/32"), try address("2001:db8::100/128"))
+            func shown(_ address: InterfaceAddress) throws -> String { try sh("ip address show dev va to \(address)") }
+            let special = AddressOptions(scope: .link, label: "va:db")
+            try requests.add(ipv4, index: index, special, lifetime: 60)
+            try requests.renew(ipv4, index: index, special, lifetime: 90)
+            let text = try shown(ipv4)
+            #expect(text.contains("scope link") && text.contains("va:db") && text.contains("valid_lft 90sec"))
+            // One that an earlier agent put on with another configuration.
+            try requests.add(ipv4, index: index, AddressOptions(scope: .host), lifetime: 60)
+            let state = try #require(try requests.addresses().entry(for: ipv4))
+            #expect(state.scope == 254 && state.label == "va" && state.isOurs)
+
+            for lifetime in [60, nil] as [UInt32?] {
+                try requests.add(ipv6, index: index, AddressOptions(isPreferred: false), lifetime: lifetime)
+                let valid = lifetime.map { "\($0)sec" } ?? "forever"
+                #expect(try shown(ipv6).contains("valid_lft \(valid) preferred_lft 0sec"))
+                try requests.renew(ipv6, index: index, AddressOptions(isPreferred: false), lifetime: lifetime)
+                #expect(try shown(ipv6).contains("valid_lft \(valid) preferred_lft 0sec"))
+                let deprecated = try #require(try requests.addresses().entry(for: ipv6))
+                #expect(deprecated.isPassing && deprecated.isUsable)
+                try requests.renew(ipv6, index: index, lifetime: lifetime)
+                #expect(try shown(ipv6).contains("valid_lft \(valid) preferred_lft \(valid)"))
+                try requests.remove(ipv6, index: index)
+            }
+        }
+    }
+
     @Test(
         "An address of somebody else is refused, named, and survives our release",
         arguments: [

@@ -103,6 +103,11 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             InterfaceAddress(address: .ipv6(IPv6Address(high: .max, low: $0)), prefixLength: 128)
         }
         crowded.unadvertised = 1_910
+        for (number, address) in crowded.addresses.enumerated() {
+            let scope = AddressOptions.Scope.allCases[number % 3]
+            crowded.addressOptions[address] = AddressOptions(
+                scope: scope, label: String(repeating: "l", count: 15), isPreferred: number % 2 == 0)
+        }
         return crowded
     }()
 
