@@ -81,6 +81,8 @@ enum PeerKey: String, FieldKey {
 enum AnnounceKey: String, FieldKey {
     case rounds
     case refresh
+    case kinds
+    case pacing
 }
 
 enum RouterCheckKey: String, FieldKey {

@@ -275,7 +275,37 @@ extension Problems {
                     node, "refresh", in: .seconds(1) ... .seconds(86400), alternative: ", auto or no")
             }
         }
+        if let node = announce[.kinds] { plan.kinds = announcementKinds(node) ?? plan.kinds }
+        if let node = announce[.pacing] {
+            switch node.content {
+            case .scalar("off", _): plan.pacing = .zero
+            default:
+                plan.pacing =
+                    duration(node, "pacing", in: .milliseconds(1) ... .seconds(1), alternative: " or off") ?? plan.pacing
+            }
+        }
         return plan
+    }
+
+    /// Each family that is served must be announced by something that its neighbours believe, so its main form cannot be left out.
+    private mutating func announcementKinds(_ node: Node) -> AnnouncementKinds? {
+        let names: [(String, AnnouncementKinds)] = [
+            ("garp-request", .garpRequest), ("garp-reply", .garpReply), ("unsolicited-na", .unsolicitedNA), ("rarp", .rarp),
+        ]
+        guard let items = list(node, "kinds", of: "kinds of announcements") else { return nil }
+        var kinds: AnnouncementKinds = []
+        for item in items {
+            guard let kind = choice(item, "a kind", names) else { return nil }
+            if kinds.contains(kind) {
+                add(item.place, "this kind is already in the list")
+                return nil
+            }
+            kinds.insert(kind)
+        }
+        // What is left out of one family says nothing of the other.
+        if kinds.isDisjoint(with: [.garpRequest, .garpReply]) { kinds.insert(.garpRequest) }
+        kinds.insert(.unsolicitedNA)
+        return kinds
     }
 
     private mutating func rounds(_ node: Node, family: AddressFamily) -> [Duration]? {

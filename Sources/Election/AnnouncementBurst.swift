@@ -8,8 +8,6 @@ struct AnnouncementBurst: Hashable, Sendable {
     static let unpacedAddresses = 16
     /// So many of a first round go out in one go: about a slice of the engine's time.
     static let firstSlice = 256
-    /// The distance of paced frames.
-    static let pace = Duration.milliseconds(1)
 
     let started: Instant
     private(set) var due: Instant?
@@ -52,13 +50,13 @@ struct AnnouncementBurst: Hashable, Sendable {
         let count = prompt == all || plan.suitsNeighbors(round: round) ? all : prompt
         let first = min(position, count - 1)
         // What is left of a sliced round stays due, and comes as soon as the engine has done what else is.
-        let isUnpaced = round == 0 || count <= Self.unpacedAddresses
+        let isUnpaced = round == 0 || count <= Self.unpacedAddresses || plan.pacing == .zero
         let last = min(first + (isUnpaced ? Self.firstSlice : 1), count)
         position = last
         if last == count {
             finishRound(plan)
         } else if !isUnpaced {
-            self.due = max(due, now - Self.pace) + Self.pace
+            self.due = max(due, now - plan.pacing) + plan.pacing
         }
         return first..<last
     }

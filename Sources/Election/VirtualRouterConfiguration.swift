@@ -48,17 +48,46 @@ package struct CheckReference: Hashable, Sendable {
     }
 }
 
+/// The frames that announce an address. Those of the other family do not concern it.
+package struct AnnouncementKinds: OptionSet, Hashable, Sendable {
+    package let rawValue: UInt8
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// IPv4: a gratuitous ARP request, which RFC 9568 §6.4.1 wants (checklist GARP-02).
+    package static let garpRequest = AnnouncementKinds(rawValue: 1)
+    /// IPv4: a gratuitous ARP reply, which some hosts believe that ignore requests (GARP-05).
+    package static let garpReply = AnnouncementKinds(rawValue: 2)
+    /// IPv6: an unsolicited neighbour advertisement (RFC 9568 §6.4.2, NA-01 to NA-05).
+    package static let unsolicitedNA = AnnouncementKinds(rawValue: 4)
+    /// Of either: a reverse ARP request, once a round; it teaches switches where the hardware address is, and no neighbour (RARP-01).
+    package static let rarp = AnnouncementKinds(rawValue: 8)
+
+    package static let standard: AnnouncementKinds = [.garpRequest, .unsolicitedNA]
+    package static let all: AnnouncementKinds = [.garpRequest, .garpReply, .unsolicitedNA, .rarp]
+}
+
 /// When and how a new master tells the segment (checklist GARP-02, GARP-03, NA-06).
 package struct AnnouncementPlan: Hashable, Sendable {
     /// Offsets of the rounds from the claim, ascending, first usually zero; at most 16 of them.
     package var rounds: [Duration]
     /// Also send every address again this often while master; nil for never.
     package var refresh: Duration?
+    package var kinds: AnnouncementKinds
+    /// How far addresses are apart in repeats of more than `AnnouncementBurst.unpacedAddresses`, 0 ... 1 s; zero is all at once.
+    package var pacing: Duration
 
-    package init(rounds: [Duration], refresh: Duration?) {
+    package init(
+        rounds: [Duration], refresh: Duration?, kinds: AnnouncementKinds = .standard,
+        pacing: Duration = Self.defaultPacing
+    ) {
         self.rounds = rounds
         self.refresh = refresh
+        self.kinds = kinds
+        self.pacing = pacing
     }
+
+    /// A thousand addresses a second, which switches and neighbours take in beside what else they do.
+    package static let defaultPacing = Duration.milliseconds(1)
 
     /// Neighbour advertisements may go out in this round, too: they do three times at most, at least a second apart (RFC 4861 §7.2.6).
     func suitsNeighbors(round number: Int) -> Bool {

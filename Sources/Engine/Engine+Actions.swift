@@ -154,19 +154,26 @@ extension Engine {
         guard let announced = Announced(of: id, in: node), announced.state == .master,
             let link = table.link(named: announced.interface), let hardware = link.hardwareAddress
         else { return }
-        let addresses = announced.addresses
+        let (addresses, kinds) = (announced.addresses, announced.kinds)
         lazy var isRouter = Forwarding.isOn(interface: link.name)
         for place in range where place < addresses.count {
-            let frame: [UInt8]
-            switch addresses[place].address {
-            case .ipv4(let address):
-                frame = ARPPacket.gratuitousRequest(address, at: hardware).frame()
-            case .ipv6(let address):
-                frame = NeighborAdvertisement.unsolicited(address, at: hardware, isRouter: isRouter)
-                    .frame(source: hardware)
-            }
             do throws(SystemError) {
-                try ports.send(frame, on: link)
+                switch addresses[place].address {
+                case .ipv4(let address):
+                    if kinds.contains(.garpRequest) {
+                        try ports.send(ARPPacket.gratuitousRequest(address, at: hardware).frame(), on: link)
+                    }
+                    if kinds.contains(.garpReply) {
+                        try ports.send(ARPPacket.gratuitousReply(address, at: hardware).frame(), on: link)
+                    }
+                case .ipv6(let address):
+                    let advertisement = NeighborAdvertisement.unsolicited(address, at: hardware, isRouter: isRouter)
+                    try ports.send(advertisement.frame(source: hardware), on: link)
+                }
+                // It is about the interface: once a round is enough.
+                if kinds.contains(.rarp), place == 0 {
+                    try ports.send(ARPPacket.reverseAnnouncement(of: hardware).frame(), on: link)
+                }
                 node.count(.announcementsSent, for: id)
             } catch {
                 tell(error, for: id)
@@ -218,13 +225,15 @@ struct Announced {
     var state: StateName
     var interface: String
     var addresses: [InterfaceAddress]
+    var kinds: AnnouncementKinds
 }
 
 extension Announced {
     init?(of id: RouterID, in node: borrowing Node) {
         let found = node.look(at: id) {
             Announced(
-                state: $0.stateName, interface: $0.configuration.interface, addresses: $0.configuration.addresses)
+                state: $0.stateName, interface: $0.configuration.interface, addresses: $0.configuration.addresses,
+                kinds: $0.configuration.announcements.kinds)
         }
         guard let found else { return nil }
         self = found

@@ -32,6 +32,8 @@ extension VirtualRouterConfiguration {
         writer.write(strictFirstAddress)
         writer.write(list: announcements.rounds) { $0.write($1) }
         writer.write(announcements.refresh) { $0.write($1) }
+        writer.write(announcements.kinds.rawValue)
+        writer.write(announcements.pacing)
         lease.write(to: &writer)
         writer.write(list: checks) { writer, reference in
             writer.write(reference.check)
@@ -70,6 +72,9 @@ extension VirtualRouterConfiguration {
         let strict = try reader.bool()
         let rounds = try reader.list { reader throws(MessageError) in try reader.duration() }
         let refresh = try reader.optional { reader throws(MessageError) in try reader.duration() }
+        let kinds = AnnouncementKinds(rawValue: try reader.byte())
+        guard kinds.isSubset(of: .all) else { throw .unknown(kinds.rawValue) }
+        let pacing = try reader.duration()
         let lease = try LeasePolicy(from: &reader)
         let checks = try reader.list { reader throws(MessageError) in
             let check = try reader.check()
@@ -82,7 +87,7 @@ extension VirtualRouterConfiguration {
             intervalLimit: intervalLimit, peers: peers, addresses: addresses,
             addressOptions: Dictionary(special, uniquingKeysWith: { first, _ in first }), unadvertised: Int(unadvertised),
             checksum: checksum, password: password, strictFirstAddress: strict,
-            announcements: AnnouncementPlan(rounds: rounds, refresh: refresh),
+            announcements: AnnouncementPlan(rounds: rounds, refresh: refresh, kinds: kinds, pacing: pacing),
             lease: lease, checks: checks, gatesClaim: gatesClaim, gatesRelease: try reader.bool())
     }
 }

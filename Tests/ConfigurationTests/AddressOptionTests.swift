@@ -53,6 +53,17 @@ struct AddressOptionTests {
         #expect(election.addressOptions.count == 2, "the others are the standard of their families")
     }
 
+    @Test func aFamilyKeepsItsAnnouncementsWhereOnlyTheOthersAreGiven() throws {
+        func kinds(_ list: String) throws -> AnnouncementKinds {
+            try onlyRouter(router("announce: {kinds: [\(list)]}")).election.announcements.kinds
+        }
+        #expect(try kinds("garp-reply") == [.garpReply, .unsolicitedNA])
+        #expect(try kinds("rarp") == [.rarp, .garpRequest, .unsolicitedNA])
+        #expect(try kinds("garp-request, garp-reply, unsolicited-na, rarp") == .all)
+        #expect(try onlyRouter(router("announce: {pacing: off}")).election.announcements.pacing == .zero)
+        #expect(try onlyRouter(router("announce: {refresh: no}")).election.announcements.kinds == .standard)
+    }
+
     @Test func ipv6StillBeginsWithItsLinkLocalAddress() throws {
         let election = try election(
             withAddresses(

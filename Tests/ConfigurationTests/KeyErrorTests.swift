@@ -39,7 +39,7 @@ struct KeyErrorTests {
                 + " timeout, rise, fall, user, on-failure"),
         Bad(
             router("announce: {round: 1}"),
-            "f:6:16: unknown key 'round'; did you mean 'rounds'? allowed in announce: rounds, refresh"),
+            "f:6:16: unknown key 'round'; did you mean 'rounds'? allowed in announce: rounds, refresh, kinds, pacing"),
         Bad(
             router("hooks: {notify_master: [/x]}"),
             "f:6:13: unknown key 'notify_master'; did you mean 'on-master'? allowed in hooks: on-master, on-backup,"

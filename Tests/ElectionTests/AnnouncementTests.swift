@@ -89,6 +89,24 @@ import Wire
         #expect(repeats.last.map { $0.after <= .milliseconds(141) } ?? false)
     }
 
+    @Test func `repeats are as far apart as configured, or not at all`() {
+        let addresses = (0..<40).map {
+            InterfaceAddress(address: .ipv4(IPv4Address(bits: 0xC000_0200 + UInt32($0))), prefixLength: 32)
+        }
+        for (pacing, last) in [(Duration.milliseconds(5), Duration.milliseconds(295)), (.zero, .milliseconds(100))] {
+            var configuration = Bench.configuration(addresses: addresses)
+            configuration.announcements = AnnouncementPlan(
+                rounds: [.zero, .milliseconds(100)], refresh: nil, pacing: pacing)
+            var bench = Bench(configuration)
+            bench.start()
+            bench.now = bench.now + .nanoseconds(3_609_375_000)
+            let log = announcements(&bench, for: .seconds(1))
+            #expect(log.count == (pacing == .zero ? 2 : 41))
+            #expect(log.last?.after == last)
+            #expect(log.last?.range.upperBound == 40)
+        }
+    }
+
     @Test func `GARP-04: a refresh goes on while master, at most 16 addresses in turn`() {
         let addresses = (0..<20).map {
             InterfaceAddress(address: .ipv4(IPv4Address(bits: 0xC000_0200 + UInt32($0))), prefixLength: 32)

@@ -83,7 +83,8 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         preempt: false, preemptDelay: .seconds(9), startDelay: .seconds(8), intervalLimit: 4095,
         peers: [UnicastPeer(peer, minimumHopLimit: 1)], addresses: [vip6, vip4], unadvertised: 1,
         checksum: .pseudoHeader, password: [1, 2, 3], strictFirstAddress: true,
-        announcements: AnnouncementPlan(rounds: [.zero, .seconds(1)], refresh: .seconds(30)),
+        announcements: AnnouncementPlan(
+            rounds: [.zero, .seconds(1)], refresh: .seconds(30), kinds: [.garpReply, .rarp], pacing: .milliseconds(7)),
         lease: .seconds(0xABCD),
         checks: [
             CheckReference(check: CheckID(1), effect: .fault), CheckReference(check: CheckID(2), effect: .weight(-253)),

@@ -135,6 +135,23 @@ def test_rounds_end_with_mastership(lab, family):
     assert not [item for item in capture.announcements(family.vip(), mac=lab["a"].mac) if item.time > taken + 0.02]
 
 
+def test_the_kinds_of_announcements_can_be_chosen(lab):
+    """A gratuitous reply is believed by a client as the request is; the reverse ARP request is for switches alone, once a round."""
+    every = Capture(lab["client"], expression="arp or rarp")
+    table = database(IPV4, addresses=[IPV4.vip_prefix(index) for index in range(3)],
+                     announce={"kinds": ["garp-reply", "rarp"], "rounds": ["0s", "300ms"], "refresh": False})
+    lab["client"].run("ip", "neighbour", "replace", IPV4.vip(), "lladdr", "02:00:5e:00:00:01", "dev", "eth0", "nud", "stale")
+    Agent(lab["a"], {"database": table}).start().wait_state("master")
+    for index in range(3):
+        rounds(every, IPV4.vip(index), 2)
+    assert {item.kind for item in every.announcements()} == {"reply"}
+    for item in every.announcements():
+        assert item.frame[ARP].hwdst == item.frame[ARP].hwsrc == lab["a"].mac, "zero or broadcast loses within Linux' locktime"
+    reverse = [frame for frame in every.frames() if Ether in frame and frame[Ether].type == 0x8035]
+    assert len(reverse) == 2 and {frame[Ether].src for frame in reverse} == {lab["a"].mac}, reverse
+    assert lab["client"].neighbour(IPV4.vip()) == lab["a"].mac
+
+
 def settled(lab, family):
     """A pair whose master a has said all that it says of itself."""
     a, b = start_pair(lab, family, announce={"refresh": False})
