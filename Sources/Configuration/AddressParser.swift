@@ -65,19 +65,23 @@ extension Problems {
         let isAdvertised = fields[.advertise].map { boolean($0, "advertise") } ?? true
         guard let node = fields.required(.address, form, problems: &self),
             let address = address(node, "address", form: form), let isAdvertised,
-            let options = options(fields, family: address.address.family)
+            let options = options(fields, of: address)
         else { return nil }
         let isStandard = options == .standard(for: address.address.family)
         return WrittenAddress(address: address, isAdvertised: isAdvertised, options: isStandard ? nil : options)
     }
 
-    private mutating func options(_ fields: Fields<AddressKey>, family: AddressFamily) -> AddressOptions? {
+    private mutating func options(_ fields: Fields<AddressKey>, of address: InterfaceAddress) -> AddressOptions? {
+        let family = address.address.family
         var options = AddressOptions.standard(for: family)
         let before = count
         if let node = fields[.scope] {
             if family == .ipv6 {
                 add(node.place, "scope is for IPv4; an IPv6 address has the scope that it says itself")
             } else if let scope = choice(node, "scope", AddressOptions.Scope.allCases.map { ("\($0)", $0) }) {
+                if scope != .global, address.prefixLength < 32 {
+                    add(node.place, "scope \(scope) is for a /32: within one network the kernel takes one scope only")
+                }
                 options.scope = scope
             }
         }
@@ -108,7 +112,9 @@ extension Problems {
             return nil
         }
         if text == "vipd" || text.hasSuffix(":vipd") {
-            add(node.place, "a label of 'vipd' marks vipd's own addresses on kernels that cannot tag them; take another one")
+            add(
+                node.place,
+                "a label of 'vipd' marks vipd's own addresses on kernels that cannot tag them; take another one")
             return nil
         }
         return text

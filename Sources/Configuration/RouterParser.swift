@@ -281,7 +281,8 @@ extension Problems {
             case .scalar("off", _): plan.pacing = .zero
             default:
                 plan.pacing =
-                    duration(node, "pacing", in: .milliseconds(1) ... .seconds(1), alternative: " or off") ?? plan.pacing
+                    duration(node, "pacing", in: .milliseconds(1) ... .seconds(1), alternative: " or off")
+                    ?? plan.pacing
             }
         }
         return plan
@@ -290,7 +291,8 @@ extension Problems {
     /// Each family that is served must be announced by something that its neighbours believe, so its main form cannot be left out.
     private mutating func announcementKinds(_ node: Node) -> AnnouncementKinds? {
         let names: [(String, AnnouncementKinds)] = [
-            ("garp-request", .garpRequest), ("garp-reply", .garpReply), ("unsolicited-na", .unsolicitedNA), ("rarp", .rarp),
+            ("garp-request", .garpRequest), ("garp-reply", .garpReply), ("unsolicited-na", .unsolicitedNA),
+            ("rarp", .rarp),
         ]
         guard let items = list(node, "kinds", of: "kinds of announcements") else { return nil }
         var kinds: AnnouncementKinds = []

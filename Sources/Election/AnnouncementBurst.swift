@@ -36,6 +36,8 @@ struct AnnouncementBurst: Hashable, Sendable {
 
     /// Every address will be announced in a round that begins later, but not after `latest`.
     func repeats(by latest: Instant, _ plan: AnnouncementPlan) -> Bool {
+        // Repeats that are far apart may last for minutes.
+        if round > 0, position > 0, plan.pacing > AnnouncementPlan.defaultPacing { return false }
         let next = position == 0 ? round : round + 1
         return next < plan.rounds.count && started + plan.rounds[next] <= latest
     }

@@ -175,8 +175,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         interface: String, vrid: UInt8, version: ProtocolVersion = .v3, alsoVersion2: Bool = false,
         priority: UInt8 = 100, advertisementInterval: Duration = .seconds(1), preempt: Bool = true,
         preemptDelay: Duration = .zero, startDelay: Duration = .zero, intervalLimit: UInt16 = Self.defaultIntervalLimit,
-        peers: [UnicastPeer] = [], addresses: [InterfaceAddress], addressOptions: [InterfaceAddress: AddressOptions] = [:],
-        unadvertised: Int = 0,
+        peers: [UnicastPeer] = [], addresses: [InterfaceAddress],
+        addressOptions: [InterfaceAddress: AddressOptions] = [:], unadvertised: Int = 0,
         checksum: ChecksumPolicy = .automatic, password: [UInt8]? = nil,
         strictFirstAddress: Bool = false, announcements: AnnouncementPlan? = nil, lease: LeasePolicy = .automatic,
         checks: [CheckReference] = [], gatesClaim: Bool = false, gatesRelease: Bool = false

@@ -99,8 +99,8 @@ extension Engine {
             mark(.claim, id)
             finishRelease(of: address, index: claim.index)
             let since = Clock.boottime()
-            // Before the first commit a claim is a resumption, and the table has just been read.
             let options = record.configuration.options(of: address)
+            // Before the first commit a claim is a resumption, and the table has just been read.
             let isOurs = !isCommitted && table.isOurs(address, on: claim.index, as: options)
             do throws(KernelError) {
                 try requests.add(address, index: claim.index, options, lifetime: lease, isOurs: isOurs)

@@ -73,11 +73,16 @@ struct InterfaceTable {
     /// Forgets everything and takes a fresh dump; every name, old and new, counts as changed.
     mutating func replace(links newLinks: [LinkState], addresses newAddresses: [AddressState]) {
         for link in links.values { changed.insert(link.name) }
-        let old = addresses
+        let (old, oldLinks) = (addresses, links)
         links = [:]
         indexes = [:]
         addresses = [:]
-        for link in newLinks { apply(.link(link)) }
+        for link in newLinks {
+            apply(.link(link))
+            if let before = oldLinks[link.index], before.hardwareAddress != link.hardwareAddress {
+                moved.insert(link.name)
+            }
+        }
         for address in newAddresses { apply(.address(address)) }
         for state in old.values.flatMap(\.all) where !isPresent(state.address, on: state.interfaceIndex) {
             removed.insert(state.placed)

@@ -144,7 +144,8 @@ final class LeaseKeeper: Sendable {
                         hasChanged = true
                     }
                     table.entries[key] = entry
-                } else if let seconds {
+                } else if seconds != nil || address.address.family == .ipv6 {
+                    // Without a lease it is renewed once: whether connections may begin from it may be another, too.
                     table.entries[key] = Entry(
                         router: router, mark: mark, options: configuration.options(of: address),
                         patience: Self.patience(configuration), wanted: seconds, told: nil, since: now, due: now)

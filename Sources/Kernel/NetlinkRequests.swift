@@ -78,8 +78,8 @@ package struct NetlinkRequests: ~Copyable {
     /// tables that it is there as wanted says so with `isOurs`: else they are all read to find that out, for each of hundreds. An address
     /// of ours with other options is put on anew. A written label is not used where labels mark our addresses.
     package borrowing func add(
-        _ address: InterfaceAddress, index: UInt32, _ options: AddressOptions = AddressOptions(), lifetime: UInt32? = nil,
-        isOurs: Bool = false
+        _ address: InterfaceAddress, index: UInt32, _ options: AddressOptions = AddressOptions(),
+        lifetime: UInt32? = nil, isOurs: Bool = false
     ) throws(KernelError) {
         if address.isInSubnet, !memory.promoted.contains(index) { promoteSecondaries(on: index) }
         let claim = Memory.Key(address: address, index: index)
@@ -175,7 +175,8 @@ package struct NetlinkRequests: ~Copyable {
 
     /// Nil when the kernel did it, or the kernel's refusal; throws when there was no answer.
     private borrowing func tryAdding(
-        _ address: InterfaceAddress, index: UInt32, _ options: AddressOptions, _ lifetime: UInt32?, renewing: Bool = false
+        _ address: InterfaceAddress, index: UInt32, _ options: AddressOptions, _ lifetime: UInt32?,
+        renewing: Bool = false
     ) throws(KernelError) -> KernelError? {
         let family = address.address.family
         var flags: UInt32 = 0
@@ -196,8 +197,11 @@ package struct NetlinkRequests: ~Copyable {
     ) throws(KernelError) {
         let present = try addresses(wanted.address.family, on: index)
         let same = present.filter { $0.address.address == wanted.address }
+        // Our label is there, not the written one.
+        var kept = options
+        if usesLabels { kept.label = nil }
         if let exact = same.first(where: { $0.address == wanted }), exact.isUsable,
-            exact.isOurs ? usesLabels || exact.suits(options) : cannotMark(wanted.address.family)
+            exact.isOurs ? exact.suits(kept) : cannotMark(wanted.address.family)
         {
             // An earlier engine may have given it another one. What may be somebody else's keeps what it has.
             if exact.isOurs || lifetime != nil { try renew(wanted, index: index, options, lifetime: lifetime) }

@@ -59,10 +59,11 @@ extension VirtualRouterConfiguration {
             return UnicastPeer(address, minimumHopLimit: try reader.byte())
         }
         let addresses = try reader.list { reader throws(MessageError) in try reader.interfaceAddress() }
-        let special = try reader.list { reader throws(MessageError) in
+        var addressOptions: [InterfaceAddress: AddressOptions] = [:]
+        for _ in 0..<Int(try reader.integer(UInt16.self)) {
             let place = Int(try reader.integer(UInt16.self))
             guard place < addresses.count else { throw .unknown(UInt8(clamping: place)) }
-            return (addresses[place], try AddressOptions(from: &reader))
+            addressOptions[addresses[place]] = try AddressOptions(from: &reader)
         }
         let unadvertised = try reader.integer(UInt16.self)
         guard unadvertised == 0 || unadvertised < addresses.count else { throw .unknown(UInt8(clamping: unadvertised)) }
@@ -85,7 +86,7 @@ extension VirtualRouterConfiguration {
             interface: interface, vrid: vrid, version: version, alsoVersion2: alsoVersion2, priority: priority,
             advertisementInterval: interval, preempt: preempt, preemptDelay: preemptDelay, startDelay: startDelay,
             intervalLimit: intervalLimit, peers: peers, addresses: addresses,
-            addressOptions: Dictionary(special, uniquingKeysWith: { first, _ in first }), unadvertised: Int(unadvertised),
+            addressOptions: addressOptions, unadvertised: Int(unadvertised),
             checksum: checksum, password: password, strictFirstAddress: strict,
             announcements: AnnouncementPlan(rounds: rounds, refresh: refresh, kinds: kinds, pacing: pacing),
             lease: lease, checks: checks, gatesClaim: gatesClaim, gatesRelease: try reader.bool())

@@ -41,7 +41,8 @@ struct AddressOptionTests {
     @Test func howAnAddressIsPutOnIsKeptWhereItIsNotTheStandard() throws {
         let election = try election(
             withAddresses(
-                "192.0.2.10", "{address: 192.0.2.11, scope: link, label: \"eth0:db\"}", "{address: 192.0.2.12, scope: global}",
+                "192.0.2.10", "{address: 192.0.2.11, scope: link, label: \"eth0:db\"}",
+                "{address: 192.0.2.12, scope: global}",
                 "{address: \"2001:db8::1\", advertise: no, preferred-lifetime: forever}",
                 "{address: \"2001:db8::2\", advertise: no, preferred-lifetime: 0}"))
         let options = election.addresses.map { election.options(of: $0) }
@@ -110,6 +111,10 @@ struct AddressOptionTests {
         (
             "{address: 192.0.2.10/33, advertise: no}",
             "f:5:27: address must be ADDRESS or ADDRESS/PREFIX, not '192.0.2.10/33'; a prefix of IPv4 is 1 to 32"
+        ),
+        (
+            "{address: 192.0.2.10/24, scope: link}",
+            "f:5:49: scope link is for a /32: within one network the kernel takes one scope only"
         ),
         ("{address: 192.0.2.10, scope: site}", "f:5:46: scope must be global, link or host, not 'site'"),
         (

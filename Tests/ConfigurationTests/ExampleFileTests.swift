@@ -54,7 +54,14 @@ private func load(_ name: String) throws -> Configuration {
     #expect(web.election.priority == 150)
     #expect(web.election.advertisementInterval == .milliseconds(100))
     #expect(web.election.preemptDelay == .seconds(30))
-    #expect(web.election.addresses.map(\.description) == ["192.0.2.10/24", "192.0.2.11/32", "2001:db8::11/64"])
+    #expect(
+        web.election.addresses.map(\.description) == [
+            "192.0.2.10/24", "192.0.2.11/32", "192.0.2.12/32", "2001:db8::11/64",
+        ])
+    #expect(
+        web.election.options(of: web.election.addresses[2]) == AddressOptions(scope: .link, label: "eth0:db"))
+    #expect(web.election.announcements.kinds == .standard)
+    #expect(web.election.announcements.pacing == AnnouncementPlan.defaultPacing)
     #expect(web.election.unadvertised == 1 && web.election.family == .ipv4)
     #expect(web.election.announcements.rounds == AnnouncementPlan.standard(for: .ipv4).rounds)
     #expect(web.election.announcements.refresh == .seconds(2))

@@ -37,7 +37,8 @@ import Wire
         // However often it is wanted: a series a second.
         for _ in 0..<5 { bench.send(.announcementWanted) }
         #expect(bench.actions.isEmpty)
-        #expect(announcements(&bench, for: .seconds(20)).map(\.after) == [.milliseconds(100), .seconds(1), .seconds(3)])
+        #expect(
+            announcements(&bench, for: .seconds(20)).map(\.after) == [.milliseconds(100), .seconds(1), .seconds(3)])
     }
 
     @Test func `no address is announced before it is claimed, or while another host takes over`() {

@@ -235,12 +235,12 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         var octets: [UInt8] = []
         let command = Command.configure(RouterID(1), configuration, disabled: false)
         command.encode(into: &octets)
-        #expect(octets.count <= 65_536 && decodeCommand(octets) == .success(command))
+        #expect(octets.count <= 131_072 && decodeCommand(octets) == .success(command))
         var snapshot = Self.snapshot
         snapshot.held = configuration.addresses
         for report in [Report.snapshot(snapshot)] {
             report.encode(into: &octets)
-            #expect(octets.count <= 65_536 && decodeReport(octets) == .success(report))
+            #expect(octets.count <= 131_072 && decodeReport(octets) == .success(report))
         }
     }
 

@@ -156,7 +156,7 @@ def settled(lab, family):
     """A pair whose master a has said all that it says of itself."""
     a, b = start_pair(lab, family, announce={"refresh": False})
     capture = Capture(lab["client"])
-    wait_until(lambda: len(capture.adverts()) > 40, 10, "the rounds of the claim are over")
+    wait_until(lambda: len(capture.adverts()) > 40, 20, "the rounds of the claim are over")
     return a, b, Capture(lab["client"])
 
 
@@ -179,6 +179,7 @@ def test_the_operator_has_the_master_announce(lab, family):
 
 def test_another_hardware_address_is_announced(lab, family):
     a, b, capture = settled(lab, family)
+    follows(lab, family.vip(), "a")
     events, new = b.events(), "02:00:5e:10:00:0a"
     lab["a"].run("ip", "link", "set", "dev", "eth0", "address", new)
     wait_until(lambda: lab["client"].neighbour(family.vip()) == new, 2, "the client has a's new MAC")
