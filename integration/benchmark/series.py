@@ -82,7 +82,11 @@ def _routers(peer, run):
 
 
 def _addresses(name, peer, run):
-    return Job(name, (peer,), 0.1, run, True, EXACT * 3, 9.5, lambda: {peer: crowds.takeover_of_addresses(peer, *ADDRESSES[name])})
+    count, family, _ = ADDRESSES[name]
+    # The kernel needs 0.4 ms for the thousandth IPv6 address, under a lock and with a work queue beside it: what keeps the monitor waiting
+    # is what is measured.
+    limit = count * 0.25e-3 if family == IPV6 else EXACT * 3
+    return Job(name, (peer,), 0.1, run, True, limit, 9.5, lambda: {peer: crowds.takeover_of_addresses(peer, *ADDRESSES[name])})
 
 
 def plan(full, runs=None, names=(), peers=(), intervals=()):
