@@ -197,7 +197,7 @@ MUTANTS = [
     ("the next advert is due an interval after the last", MASTER,
      "master.nextAdvert = master.nextAdvert + interval * Int(passed + 1)", "master.nextAdvert = now + interval"),
     ("the first interval is longer", MASTER,
-     "let next = now + interval - turn.advance(in: interval)", "let next = now + interval + turn.advance(in: interval)"),
+     "max(begin + interval - turn.advance(in: interval), soonest)", "max(begin + interval + turn.advance(in: interval), soonest)"),
     ("every interval is shorter after a resumption", MASTER,
      "turn.advance(in: interval) }\n            master.spreads = false\n", "turn.advance(in: interval) }\n"),
     ("no start delay", STANDING,
