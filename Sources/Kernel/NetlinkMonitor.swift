@@ -9,6 +9,7 @@ import System
 /// A socket that hears of every change of interfaces and of IPv4 and IPv6 addresses in its network namespace.
 package struct NetlinkMonitor: ~Copyable {
     private let descriptor: Descriptor
+    private let room = Room()
 
     /// Needs no privilege. `receiveQueue` is in octets; the default holds some thousand address changes.
     ///
@@ -34,7 +35,10 @@ package struct NetlinkMonitor: ~Copyable {
     /// At most 256 datagrams are taken in one call, so that a storm of changes cannot hold the caller; the descriptor
     /// stays readable for the rest. Lost messages become one `.eventsLost` in their place.
     package borrowing func receive(into events: inout [KernelEvent]) throws(SystemError) {
-        var buffer = [UInt8](repeating: 0, count: 65_536)
+        // Taken out of its owner while it is used, so that it is not copied.
+        var buffer: [UInt8] = []
+        swap(&buffer, &room.octets)
+        defer { swap(&buffer, &room.octets) }
         let number = descriptor.number
         for _ in 0..<256 {
             let length = unsafe buffer.withUnsafeMutableBytes { bytes in
@@ -57,4 +61,9 @@ package struct NetlinkMonitor: ~Copyable {
             NetlinkParser.parse(buffer.span.extracting(0..<length), into: &events)
         }
     }
+}
+
+/// Where datagrams are read: made once, and in memory before it is needed.
+private final class Room {
+    var octets = [UInt8](repeating: 0, count: 65_536)
 }

@@ -183,7 +183,7 @@ def test_another_hardware_address_is_announced(lab, family):
     events, new = b.events(), "02:00:5e:10:00:0a"
     lab["a"].run("ip", "link", "set", "dev", "eth0", "address", new)
     wait_until(lambda: lab["client"].neighbour(family.vip()) == new, 2, "the client has a's new MAC")
-    assert [item for item in capture.announcements(family.vip(), mac=new)]
+    wait_until(lambda: capture.announcements(family.vip(), mac=new), 2, "a announces it")
     assert lab["client"].ping(family.vip(), 2)
     assert not events.states() and a.state() == "master"
 
