@@ -105,7 +105,7 @@ int vipd_ignore_renewals(int descriptor, uint8_t tag) {
     jump(&program, BPF_JEQ, tag, 0, PASS);
     find_attribute(&program, IFA_FLAGS);
     add(&program, BPF_LD | BPF_W | BPF_IND, HEADER);
-    jump(&program, BPF_JSET, htonl(IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TENTATIVE), PASS, 0);
+    jump(&program, BPF_JSET, htonl(IFA_F_DADFAILED | IFA_F_TENTATIVE), PASS, 0);
     find_attribute(&program, IFA_CACHEINFO);
     add(&program, BPF_LD | BPF_W | BPF_IND, HEADER + offsetof(struct ifa_cacheinfo, cstamp));
     add(&program, BPF_ST, 0);

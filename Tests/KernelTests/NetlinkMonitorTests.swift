@@ -94,24 +94,25 @@ struct NetlinkMonitorTests {
 
     @Test(
         "A renewed lifetime of ours is not heard of, what else happens to the address is",
-        arguments: ["10.9.0.100/32", "2001:db8::100/128"])
-    func renewals(text: String) async throws {
+        arguments: [("10.9.0.100/32", true), ("2001:db8::100/128", true), ("2001:db8::100/128", false)])
+    func renewals(text: String, isPreferred: Bool) async throws {
         try await withTwoHosts { _ in
             let monitor = try NetlinkMonitor()
             let index = unsafe if_nametoindex("va")
             let requests = try NetlinkRequests()
             let wanted = try #require(InterfaceAddress(text))
+            let options = AddressOptions(isPreferred: isPreferred)
             func isOf(_ event: KernelEvent) -> Bool {
                 if case .address(let state) = event { state.address == wanted } else { false }
             }
             var all: [KernelEvent] = []
-            try requests.add(wanted, index: index, lifetime: 30)
+            try requests.add(wanted, index: index, options, lifetime: 30)
             let added = try event(from: monitor, into: &all, isOf)
             #expect(added != nil)
             // The kernel's stamps are hundredths of a second.
             for _ in 0..<10 {
                 usleep(20_000)
-                try requests.renew(wanted, index: index, lifetime: 30)
+                try requests.renew(wanted, index: index, options, lifetime: 30)
             }
             all = []
             // Somebody else's change, which takes the tag away.

@@ -19,8 +19,8 @@ struct vipd_expected {
 int vipd_attach_filter(int descriptor, bool ipv6, const struct vipd_expected *expected, uint32_t one_in);
 
 // SO_ATTACH_FILTER on a netlink socket that hears of addresses: renewed lifetimes of addresses with the tag `tag` (IFA_PROTO) are left
-// out. They are RTM_NEWADDR of an address that was made before it was last changed and has neither failed nor lost its use.
-// Everything else passes. 0, or -1 with errno.
+// out. They are RTM_NEWADDR of an address that was made before it was last changed and has not failed. That it is deprecated is no news:
+// many of ours are, from the beginning. Everything else passes. 0, or -1 with errno.
 int vipd_ignore_renewals(int descriptor, uint8_t tag);
 
 // SO_DETACH_FILTER; without effect where there is none.
