@@ -25,6 +25,10 @@ extension Duration {
         return parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000
     }
 
+    /// So many times the span, exact to the nanosecond. Multiplying a Duration goes through generic 128-bit arithmetic, which shows
+    /// where it is done for each advert.
+    func times(_ count: Int) -> Duration { .nanoseconds(nanoseconds * Int64(count)) }
+
     /// VRRP's unit on the wire: hundredths of a second (RFC 9568 §5.2.7).
     package static func centiseconds(_ count: Int) -> Duration { .milliseconds(count * 10) }
 }

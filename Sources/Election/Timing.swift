@@ -13,7 +13,7 @@ package enum Timing {
 
     /// Three intervals and the skew.
     package static func masterDown(_ version: ProtocolVersion, priority: UInt8, interval: Duration) -> Duration {
-        interval + interval + interval + skew(version, priority: priority, interval: interval)
+        interval.times(3) + skew(version, priority: priority, interval: interval)
     }
 }
 

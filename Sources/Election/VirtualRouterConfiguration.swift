@@ -212,9 +212,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     /// The longest advertised interval that is obeyed. Never below the default of all routers, 1 s, and with version 2, whose
     /// unit is the second, 10 s: a master that is not believed is a second master.
     package var longestInterval: Duration {
-        // Asked for with each advert; multiplying a Duration is slow.
-        let nanoseconds = advertisementInterval.nanoseconds * Int64(intervalLimit)
-        return max(.nanoseconds(nanoseconds), alsoVersion2 ? .seconds(10) : .seconds(1))
+        max(advertisementInterval.times(Int(intervalLimit)), alsoVersion2 ? .seconds(10) : .seconds(1))
     }
 
     /// What version 2 adverts of a router that sends both versions say: whole seconds, at least one (checklist IO-04).

@@ -19,7 +19,7 @@ MUTANTS = [
     ("tie-break the wrong way round", MASTER,
      "let local = standing.localAddress, source > local {", "let local = standing.localAddress, source < local {"),
     ("forget the skew", "Timing.swift",
-     "interval + interval + interval + skew(version, priority: priority, interval: interval)", "interval + interval + interval"),
+     "interval.times(3) + skew(version, priority: priority, interval: interval)", "interval.times(3)"),
     ("skew grows with the priority", "Timing.swift",
      "Int64(256 - Int(priority)) / 256", "Int64(Int(priority)) / 256"),
     ("a backup ignores priority 0", BACKUP,
