@@ -16,7 +16,7 @@ extension VirtualRouter {
             if let failure {
                 pause(for: .gate(failure), now, &actions)
             } else {
-                becomeMaster(because: gate.cause, now, &actions)
+                becomeMaster(because: gate.cause, due: now, now, &actions)
             }
         case .wokeUp(let absence, _):
             wakeUp(backup, absence, now, &actions)
@@ -110,10 +110,8 @@ extension VirtualRouter {
         }
     }
 
-    /// FSM-B-2 and FSM-I-1, behind the claim gate if there is one. `due`: when that ought to have been; nil for now.
-    mutating func takeOver(
-        because cause: Cause, due: Instant? = nil, _ now: Instant, _ actions: inout [Action]
-    ) {
+    /// FSM-B-2 and FSM-I-1, behind the claim gate if there is one. `due`: when that ought to have been.
+    mutating func takeOver(because cause: Cause, due: Instant, _ now: Instant, _ actions: inout [Action]) {
         guard configuration.gatesClaim else {
             becomeMaster(because: cause, due: due, now, &actions)
             return

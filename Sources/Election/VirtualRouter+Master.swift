@@ -8,11 +8,8 @@ extension VirtualRouter {
     ///
     /// The adverts that follow are counted from when it ought to have been: where hundreds are taken over in a row the last of them would
     /// else advertise so much later than the first for ever, and be taken over so much later, too.
-    mutating func becomeMaster(
-        because cause: Cause, due: Instant? = nil, _ now: Instant, _ actions: inout [Action]
-    ) {
+    mutating func becomeMaster(because cause: Cause, due: Instant, _ now: Instant, _ actions: inout [Action]) {
         let interval = configuration.advertisementInterval
-        let due = due ?? now
         let begin = now - due < interval ? due : now
         let soonest = now + .nanoseconds(interval.nanoseconds / 10)
         let next = max(begin + interval - turn.advance(in: interval), soonest)

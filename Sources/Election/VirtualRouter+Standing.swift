@@ -34,7 +34,7 @@ extension VirtualRouter {
         var backup = Backup(masterDown: isOwner ? begin : begin + masterDownInterval)
         if begin > now { backup.delayedUntil = begin }
         enter(.backup(backup), because: cause, now, &actions)
-        if isOwner, begin == now { takeOver(because: .owner, now, &actions) }
+        if isOwner, begin == now { takeOver(because: .owner, due: begin, now, &actions) }
     }
 
     /// Away from the election, with a resignation where a master can still send one. A planned move of a master waits for
