@@ -34,12 +34,20 @@ struct AnnouncementBurst: Hashable, Sendable {
         due = round < plan.rounds.count ? started + plan.rounds[round] : plan.refresh.map { now + $0 }
     }
 
-    /// Every address will be announced in a round that begins later, but not after `latest`.
-    func repeats(by latest: Instant, _ plan: AnnouncementPlan) -> Bool {
-        // Repeats that are far apart may last for minutes.
-        if round > 0, position > 0, plan.pacing > AnnouncementPlan.defaultPacing { return false }
+    /// Every one of `count` addresses will be announced in a round that begins later, and by `latest`. Of paced rounds the last address
+    /// counts, and the one that is under way comes to its end before.
+    func repeats(by latest: Instant, addresses count: Int, _ plan: AnnouncementPlan) -> Bool {
         let next = position == 0 ? round : round + 1
-        return next < plan.rounds.count && started + plan.rounds[next] <= latest
+        guard next < plan.rounds.count else { return false }
+        let pace = Self.isPaced(count, plan) ? plan.pacing : .zero
+        var begin = started + plan.rounds[next]
+        if round > 0, position > 0, let due { begin = max(begin, due + pace.times(count - position)) }
+        return begin + (next > 0 ? pace.times(count - 1) : .zero) <= latest
+    }
+
+    /// The addresses of a repeat are announced one by one.
+    private static func isPaced(_ count: Int, _ plan: AnnouncementPlan) -> Bool {
+        count > unpacedAddresses && plan.pacing > .zero
     }
 
     /// The addresses to announce now, as a range of their list; nil if nothing is due. Only the first `prompt` of `all` are announced in
@@ -52,7 +60,7 @@ struct AnnouncementBurst: Hashable, Sendable {
         let count = prompt == all || plan.suitsNeighbors(round: round) ? all : prompt
         let first = min(position, count - 1)
         // What is left of a sliced round stays due, and comes as soon as the engine has done what else is.
-        let isUnpaced = round == 0 || count <= Self.unpacedAddresses || plan.pacing == .zero
+        let isUnpaced = round == 0 || !Self.isPaced(count, plan)
         let last = min(first + (isUnpaced ? Self.firstSlice : 1), count)
         position = last
         if last == count {

@@ -150,7 +150,7 @@ extension VirtualRouter {
         guard master.claiming == nil, master.lastWord == nil, !plan.rounds.isEmpty else { return }
         if let burst = master.burst, now - burst.started < .seconds(1) {
             let end = burst.started + .seconds(1)
-            if !burst.repeats(by: end, plan) { master.lastWord = end }
+            if !burst.repeats(by: end, addresses: configuration.addresses.count, plan) { master.lastWord = end }
         } else {
             speakUp(&master, now, &actions)
         }

@@ -108,6 +108,27 @@ import Wire
         }
     }
 
+    /// A repeat that is under way, and one that begins in time and does not end in time, are no last word.
+    @Test(arguments: [(1_200, 1), (40, 50)])
+    func `promise 3: what is wanted while many addresses are repeated is announced within its second`(
+        _ count: Int, _ pacing: Int
+    ) {
+        let addresses = (0..<count).map {
+            InterfaceAddress(address: .ipv4(IPv4Address(bits: 0x0A00_0000 + UInt32($0))), prefixLength: 32)
+        }
+        var configuration = Bench.configuration(interval: .seconds(10), addresses: addresses)
+        configuration.announcements.pacing = .milliseconds(pacing)
+        var bench = Bench(configuration)
+        bench.start()
+        bench.now = bench.now + .nanoseconds(36_093_750_000)
+        _ = announcements(&bench, for: .milliseconds(200))
+        bench.send(.announcementWanted)
+        _ = announcements(&bench, for: .milliseconds(795))
+        let last = announcements(&bench, for: .milliseconds(20)).map(\.range)
+        #expect(last.contains { $0.lowerBound == 0 && $0.count == min(count, AnnouncementBurst.firstSlice) })
+        #expect(last.contains { $0.upperBound == count })
+    }
+
     @Test func `GARP-04: a refresh goes on while master, at most 16 addresses in turn`() {
         let addresses = (0..<20).map {
             InterfaceAddress(address: .ipv4(IPv4Address(bits: 0xC000_0200 + UInt32($0))), prefixLength: 32)

@@ -46,7 +46,7 @@ MUTANTS = [
     ("do not announce again after a lower advert", MASTER,
      "        announceAgain(&master, now, &actions)\n    }\n", "    }\n"),
     ("no last word where no round is left", MASTER,
-     "if !burst.repeats(by: end, plan) { master.lastWord = end }", "_ = end"),
+     "if !burst.repeats(by: end, addresses: configuration.addresses.count, plan) { master.lastWord = end }", "_ = end"),
     ("obey lower adverts although told to preempt", BACKUP,
      PREEMPT, PREEMPT.replace("guard ", "guard !")),
     ("preempt although told not to", BACKUP,
