@@ -90,12 +90,15 @@ extension Engine {
         }
         // A new virtual address may have been the source of somebody's adverts, so every interface is looked at again.
         refreshFacts(of: configuration.interface)
-        enter(id, configuration, disabled: disabled, isNew: old == nil)
+        enter(id, configuration, disabled: disabled, after: old?.configuration)
     }
 
-    /// The elections take a router in, or its new configuration.
-    private func enter(_ id: RouterID, _ configuration: VirtualRouterConfiguration, disabled: Bool, isNew: Bool) {
-        let snapshot = isNew ? resumable.removeValue(forKey: id) : nil
+    /// The elections take a router in, or its new configuration in place of the `old` one.
+    private func enter(
+        _ id: RouterID, _ configuration: VirtualRouterConfiguration, disabled: Bool,
+        after old: VirtualRouterConfiguration?
+    ) {
+        let snapshot = old == nil ? resumable.removeValue(forKey: id) : nil
         if let snapshot {
             records[id]?.stateSince = snapshot.since
             records[id]?.upSince = snapshot.upSince
@@ -111,7 +114,7 @@ extension Engine {
             perform()
             node.setDisabled(id, true, at: now, appendingTo: &actions)
         }
-        if !isNew { changeLease(of: id) }
+        if let old { changeLease(of: id, after: old) }
         reporter.markDirty(id)
     }
 
@@ -143,7 +146,7 @@ extension Engine {
         for name in members.keys.sorted() { refreshFacts(of: name) }
         for (id, disabled) in awaitingCommit {
             guard let configuration = records[id]?.configuration else { continue }
-            enter(id, configuration, disabled: disabled, isNew: node.router(id) == nil)
+            enter(id, configuration, disabled: disabled, after: nil)
             if records[id]?.isHeld ?? false { node.setHeld(id, true, at: now, appendingTo: &actions) }
             perform()
         }

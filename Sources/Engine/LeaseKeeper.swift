@@ -123,10 +123,11 @@ final class LeaseKeeper: Sendable {
         wake.wake()
     }
 
-    /// The configuration of a router that holds these addresses is another: its lease is at once, and what was held for ever gets one.
+    /// The configuration of a router that holds these addresses is another than `old`: its lease is at once, and what was held for ever
+    /// gets one.
     func change(
         _ addresses: [InterfaceAddress], index: UInt32, of router: RouterID, _ mark: LeaseMark,
-        _ configuration: VirtualRouterConfiguration
+        _ configuration: VirtualRouterConfiguration, after old: VirtualRouterConfiguration
     ) {
         let now = Clock.boottime()
         let seconds = configuration.leaseSeconds
@@ -144,8 +145,8 @@ final class LeaseKeeper: Sendable {
                         hasChanged = true
                     }
                     table.entries[key] = entry
-                } else if seconds != nil || address.address.family == .ipv6 {
-                    // Without a lease it is renewed once: whether connections may begin from it may be another, too.
+                } else if seconds != nil || configuration.options(of: address) != old.options(of: address) {
+                    // Without a lease it is renewed once.
                     table.entries[key] = Entry(
                         router: router, mark: mark, options: configuration.options(of: address),
                         patience: Self.patience(configuration), wanted: seconds, told: nil, since: now, due: now)

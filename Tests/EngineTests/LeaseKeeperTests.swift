@@ -152,20 +152,45 @@ struct LeaseKeeperTests {
             mark.advertised(at: Clock.boottime())
             try claim(wanted, requests, leases, mark, index: index)
             wanted.lease = .seconds(60)
-            leases.change(wanted.addresses, index: index, of: router, mark, wanted)
+            leases.change(wanted.addresses, index: index, of: router, mark, wanted, after: wanted)
             let isLong = try eventually(within: 2) { try secondsLeft("10.20.0.0") ?? 0 > 50 }
             #expect(isLong)
             wanted.lease = .off
             mark.advertised(at: Clock.boottime())
-            leases.change(wanted.addresses, index: index, of: router, mark, wanted)
+            leases.change(wanted.addresses, index: index, of: router, mark, wanted, after: wanted)
             let isForEver = try eventually(within: 2) { try secondsLeft("10.20.0.0") == nil }
             #expect(isForEver)
             #expect(leases.expiry(of: wanted.addresses, index: index) == 0)
             wanted.lease = .seconds(3)
             mark.advertised(at: Clock.boottime())
-            leases.change(wanted.addresses, index: index, of: router, mark, wanted)
+            leases.change(wanted.addresses, index: index, of: router, mark, wanted, after: wanted)
             let isShort = try eventually(within: 2) { try secondsLeft("10.20.0.0") ?? 99 <= 3 }
             #expect(isShort)
+        }
+    }
+
+    @Test func `without a lease the kernel is told of another preference, and of nothing else`() async throws {
+        try await withTwoHosts { _ in
+            let old = configuration(.ipv6, count: 2, lease: .off)
+            let requests = try NetlinkRequests()
+            let leases = try LeaseKeeper()
+            let mark = LeaseMark()
+            defer { leases.stop() }
+            let index = unsafe if_nametoindex("va")
+            for address in old.addresses { try requests.add(address, index: index, old.options(of: address)) }
+            mark.advertised(at: Clock.boottime())
+            var new = old
+            new.addressOptions[old.addresses[0]] = AddressOptions(isPreferred: true)
+            // If the second one was told of, too, it would come back.
+            try requests.remove(old.addresses[1], index: index)
+            leases.change(old.addresses, index: index, of: router, mark, new, after: old)
+            let isPreferred = try eventually {
+                try requests.addresses(on: index).contains { $0.address == old.addresses[0] && !$0.isPassing }
+            }
+            #expect(isPreferred)
+            usleep(200_000)
+            #expect(try count(on: index, requests) == 1)
+            #expect(leases.expiry(of: old.addresses, index: index) == 0)
         }
     }
 
