@@ -142,15 +142,33 @@ extension Supervisor {
         awaitingReady.append { [unowned self, summary] in reloaded(answers, .reloaded(summary)) }
     }
 
+    // MARK: Orders to the engine
+
+    /// Whether a running engine can be given an order for the router of this name.
+    enum Reach {
+        case yes(NumberedRouter)
+        case no(ControlReply)
+    }
+
+    func reach(_ name: String) -> Reach {
+        guard phase == .starting || phase == .running else { return .no(.refused("the agent is stopping")) }
+        guard let router = inForce.routers.first(where: { $0.configuration.name == name }) else {
+            return .no(.unknownRouter)
+        }
+        guard keeper.isRunning, mirror.read().engine.state == .running else {
+            return .no(.untold("the engine is not running; it is not known who holds \(name)"))
+        }
+        return .yes(router)
+    }
+
     // MARK: Announce
 
     private func announce(_ name: String, _ answer: (ControlReply) -> Void) {
-        guard let router = inForce.routers.first(where: { $0.configuration.name == name }) else {
-            answer(.unknownRouter)
-            return
-        }
-        guard keeper.isRunning, mirror.read().engine.state == .running else {
-            answer(.untold("the engine is not running; it is not known who holds \(name)"))
+        let router: NumberedRouter
+        switch reach(name) {
+        case .yes(let found): router = found
+        case .no(let reply):
+            answer(reply)
             return
         }
         let state = records[router.router]?.state ?? .initialize

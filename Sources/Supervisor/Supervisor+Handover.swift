@@ -86,12 +86,10 @@ extension Supervisor {
 
     /// Why it is not even tried; nil when it is.
     private func obstacle(to name: String) -> ControlReply? {
-        guard phase == .starting || phase == .running else { return .refused("the agent is stopping") }
-        guard let router = inForce.routers.first(where: { $0.configuration.name == name }) else {
-            return .unknownRouter
-        }
-        guard keeper.isRunning, mirror.read().engine.state == .running else {
-            return .untold("the engine is not running; it is not known who holds \(name)")
+        let router: NumberedRouter
+        switch reach(name) {
+        case .yes(let found): router = found
+        case .no(let reply): return reply
         }
         guard awaitingHandover[name] == nil else { return .refused("a handover of \(name) is under way") }
         guard !isGivingUp(name) else { return refusal(whileGivingUp: name) }
