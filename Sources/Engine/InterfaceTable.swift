@@ -5,12 +5,6 @@ import Election
 import Kernel
 import Wire
 
-/// An address on an interface.
-struct PlacedAddress: Hashable, Sendable {
-    var address: InterfaceAddress
-    var index: UInt32
-}
-
 /// The addresses of one interface. Those that carry our tag are found at once, because there may be thousands of them.
 struct InterfaceAddresses {
     private var ours: [InterfaceAddress: AddressState] = [:]
@@ -73,16 +67,13 @@ struct InterfaceTable {
     /// Forgets everything and takes a fresh dump; every name, old and new, counts as changed.
     mutating func replace(links newLinks: [LinkState], addresses newAddresses: [AddressState]) {
         for link in links.values { changed.insert(link.name) }
-        let (old, oldLinks) = (addresses, links)
-        links = [:]
+        let old = addresses
+        let present = Set(newLinks.map(\.index))
+        // What is still there shows by itself what of it has changed.
+        links = links.filter { present.contains($0.key) }
         indexes = [:]
         addresses = [:]
-        for link in newLinks {
-            apply(.link(link))
-            if let before = oldLinks[link.index], before.hardwareAddress != link.hardwareAddress {
-                moved.insert(link.name)
-            }
-        }
+        for link in newLinks { apply(.link(link)) }
         for address in newAddresses { apply(.address(address)) }
         for state in old.values.flatMap(\.all) where !isPresent(state.address, on: state.interfaceIndex) {
             removed.insert(state.placed)
@@ -150,9 +141,7 @@ struct InterfaceTable {
     func isPresent(_ address: InterfaceAddress, on index: UInt32) -> Bool { addresses[index]?[address] != nil }
 
     /// It is there with our tag, as we put it there with these options, and answers.
-    func isOurs(
-        _ address: InterfaceAddress, on index: UInt32, as options: AddressOptions = AddressOptions()
-    ) -> Bool {
+    func isOurs(_ address: InterfaceAddress, on index: UInt32, as options: AddressOptions) -> Bool {
         addresses[index]?[address].map { $0.isOurs && $0.isUsable && $0.suits(options) } ?? false
     }
 
@@ -189,8 +178,4 @@ struct InterfaceTable {
         if let present, lasting.contains(present) { return present }
         return lasting.min() ?? candidates.first?.address.address
     }
-}
-
-extension AddressState {
-    fileprivate var placed: PlacedAddress { PlacedAddress(address: address, index: interfaceIndex) }
 }

@@ -107,6 +107,22 @@ package enum AddressFlag {
     package static let noPrefixRoute: UInt32 = 0x200
 }
 
+/// An address on an interface.
+package struct PlacedAddress: Hashable, Sendable {
+    package var address: InterfaceAddress
+    /// Of the interface.
+    package var index: UInt32
+
+    package init(address: InterfaceAddress, index: UInt32) {
+        self.address = address
+        self.index = index
+    }
+}
+
+extension AddressState {
+    package var placed: PlacedAddress { PlacedAddress(address: address, index: interfaceIndex) }
+}
+
 /// A change that the kernel reported.
 package enum KernelEvent: Hashable, Sendable {
     /// New, or changed in some way.

@@ -9,7 +9,7 @@ import System
 /// A socket that hears of every change of interfaces and of IPv4 and IPv6 addresses in its network namespace.
 package struct NetlinkMonitor: ~Copyable {
     private let descriptor: Descriptor
-    private let room = Room()
+    private let room = DatagramRoom(65_536)
 
     /// Needs no privilege. `receiveQueue` is in octets; the default holds some thousand address changes.
     ///
@@ -35,10 +35,8 @@ package struct NetlinkMonitor: ~Copyable {
     /// At most 256 datagrams are taken in one call, so that a storm of changes cannot hold the caller; the descriptor
     /// stays readable for the rest. Lost messages become one `.eventsLost` in their place.
     package borrowing func receive(into events: inout [KernelEvent]) throws(SystemError) {
-        // Taken out of its owner while it is used, so that it is not copied.
-        var buffer: [UInt8] = []
-        swap(&buffer, &room.octets)
-        defer { swap(&buffer, &room.octets) }
+        var buffer = room.take()
+        defer { room.put(buffer) }
         let number = descriptor.number
         for _ in 0..<256 {
             let length = unsafe buffer.withUnsafeMutableBytes { bytes in
@@ -63,7 +61,18 @@ package struct NetlinkMonitor: ~Copyable {
     }
 }
 
-/// Where datagrams are read: made once, and in memory before it is needed.
-private final class Room {
-    var octets = [UInt8](repeating: 0, count: 65_536)
+/// Where the datagrams of a netlink socket are read: made once, and in memory before it is needed. Taken out while it is used, so that it is
+/// not copied.
+final class DatagramRoom {
+    private var octets: [UInt8]
+
+    init(_ count: Int) { octets = [UInt8](repeating: 0, count: count) }
+
+    func take() -> [UInt8] {
+        var taken: [UInt8] = []
+        swap(&taken, &octets)
+        return taken
+    }
+
+    func put(_ taken: [UInt8]) { octets = taken }
 }

@@ -16,8 +16,6 @@ package struct NetlinkRequests: ~Copyable {
     private let memory = Memory()
     /// How long one answer may take: another process may hold the kernel's configuration lock.
     package static let patience: Int64 = 1_000_000_000
-    /// What the kernel answers at once is not longer: it cuts dumps to what the reader has room for.
-    private static let largestAnswer = 32_768
 
     /// `usesLabels` marks IPv4 addresses by label as well; nil for only where the kernel cannot keep a tag (before 5.18).
     package init(usesLabels: Bool? = nil) throws(KernelError) {
@@ -82,7 +80,7 @@ package struct NetlinkRequests: ~Copyable {
         lifetime: UInt32? = nil, isOurs: Bool = false
     ) throws(KernelError) {
         if address.isInSubnet, !memory.promoted.contains(index) { promoteSecondaries(on: index) }
-        let claim = Memory.Key(address: address, index: index)
+        let claim = PlacedAddress(address: address, index: index)
         memory.claims.remove(claim)
         if let refusal = try tryAdding(address, index: index, options, lifetime) {
             guard refusal.code == EEXIST else { throw refusal }
@@ -109,14 +107,14 @@ package struct NetlinkRequests: ~Copyable {
     /// `address` is on the interface and is ours, as the caller knows from the kernel's tables: it counts as added here, and they
     /// are not read again before it is removed.
     package borrowing func adopt(_ address: InterfaceAddress, index: UInt32) {
-        memory.claims.insert(Memory.Key(address: address, index: index))
+        memory.claims.insert(PlacedAddress(address: address, index: index))
     }
 
     /// Takes `address` off the interface. Success too when it, or the interface, is not there any more, and when an
     /// address is there that does not carry our tag: that one is somebody else's and stays. The kernel's tables are read
     /// to know that, unless it was added here.
     package borrowing func remove(_ address: InterfaceAddress, index: UInt32) throws(KernelError) {
-        let wasAddedHere = memory.claims.remove(Memory.Key(address: address, index: index)) != nil
+        let wasAddedHere = memory.claims.remove(PlacedAddress(address: address, index: index)) != nil
         if !wasAddedHere, try isForeign(address, index: index) { return }
         var answers: [UInt8] = []
         let request = try NetlinkRequest.remove(address, index: index)
@@ -127,7 +125,7 @@ package struct NetlinkRequests: ~Copyable {
     /// Goes through a claim with a request that the kernel acknowledges without doing anything, and without waiting for its
     /// configuration lock. What is slow at its first use, or because it has not been used for long, is then at hand.
     package borrowing func rehearse(_ address: InterfaceAddress) {
-        let key = Memory.Key(address: address, index: 0)
+        let key = PlacedAddress(address: address, index: 0)
         memory.claims.remove(key)
         var answers: [UInt8] = []
         guard let request = try? NetlinkRequest.void(address) else { return }
@@ -252,11 +250,8 @@ package struct NetlinkRequests: ~Copyable {
         let sequence = try unsafe request.send(on: socket)
         let number = unsafe nl_socket_get_fd(socket)
         let deadline = Clock.monotonic() + Self.patience
-        // Taken out of its owner while it is used, so that it is not copied.
-        var buffer: [UInt8] = []
-        swap(&buffer, &memory.buffer)
-        defer { swap(&buffer, &memory.buffer) }
-        if buffer.isEmpty { buffer = [UInt8](repeating: 0, count: Self.largestAnswer) }
+        var buffer = memory.room.take()
+        defer { memory.room.put(buffer) }
         while true {
             let length = unsafe buffer.withUnsafeMutableBytes { bytes in
                 unsafe vipd_receive_netlink(number, bytes.baseAddress, bytes.count)
@@ -315,18 +310,13 @@ package struct NetlinkRequests: ~Copyable {
 
 /// What one request socket remembers.
 private final class Memory {
-    struct Key: Hashable {
-        var address: InterfaceAddress
-        var index: UInt32
-    }
-
     /// What was added through the socket and not removed since. It saves the look at the kernel's tables before each removal, which with
     /// hundreds of addresses would take longer than the removals.
-    var claims: Set<Key> = []
+    var claims: Set<PlacedAddress> = []
     /// The interfaces whose `promote_secondaries` was seen to.
     var promoted: Set<UInt32> = []
-    /// Where answers are read; made with the first one.
-    var buffer: [UInt8] = []
+    /// For answers; what the kernel answers at once is not longer: it cuts dumps to what the reader has room for.
+    let room = DatagramRoom(32_768)
 }
 
 extension InterfaceAddress {

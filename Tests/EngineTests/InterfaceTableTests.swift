@@ -42,10 +42,10 @@ private let eth0 = LinkState(
         // Somebody marks it as ours, and takes the mark off again: then it is the last one.
         table.apply(.address(state(3, ours: true)))
         #expect(table.source(on: 7, .ipv4, excluding: []) == address(4).address)
-        #expect(table.isOurs(address(3), on: 7))
+        #expect(table.isOurs(address(3), on: 7, as: AddressOptions()))
         table.apply(.address(state(3)))
         #expect(table.source(on: 7, .ipv4, excluding: []) == address(4).address)
-        #expect(!table.isOurs(address(3), on: 7) && table.isPresent(address(3), on: 7))
+        #expect(!table.isOurs(address(3), on: 7, as: AddressOptions()) && table.isPresent(address(3), on: 7))
         #expect(table.networks(on: 7, excluding: []) == [address(3), address(4)])
         for number: UInt32 in [3, 4] { table.apply(.addressRemoved(state(number))) }
         #expect(table.source(on: 7, .ipv4, excluding: []) == nil)
