@@ -149,10 +149,14 @@ class Host:
             return link
         return self.inside(make)
 
+    def entries(self, device="eth0"):
+        """What `ip` says of each address on the interface."""
+        links = json.loads(self.run("ip", "-j", "address", "show", "dev", device).stdout)
+        return [entry for link in links for entry in link.get("addr_info", [])]
+
     def addresses(self, device="eth0"):
         """All addresses on the interface, as text without prefix."""
-        links = json.loads(self.run("ip", "-j", "address", "show", "dev", device).stdout)
-        return [entry["local"] for link in links for entry in link.get("addr_info", [])]
+        return [entry["local"] for entry in self.entries(device)]
 
     def has(self, address, device="eth0"):
         return address in self.addresses(device)

@@ -43,6 +43,9 @@ private let successor = IPAddress.ipv4(IPv4Address(192, 0, 2, 3))
         #expect(eventually { !agent.logged("to=backup").isEmpty })
         let text = "web is backup on this host; only its master announces its addresses"
         #expect(agent.ask(.announce("web")) == .refused(text))
+        agent.signal(SIGTERM)
+        #expect(engine.next() == .stop)
+        #expect(agent.ask(.announce("web")) == .refused("the agent is stopping"))
     }
 
     private func held(_ agent: Agent) -> Hold? { agent.mirror.routers[0].hold }

@@ -17,8 +17,7 @@ def addresses(**link):
 
 def shown(host, address):
     """What `ip` says of the address, or None."""
-    links = json.loads(host.run("ip", "-j", "address", "show", "dev", "eth0").stdout)
-    return next((entry for link in links for entry in link.get("addr_info", []) if entry["local"] == address), None)
+    return next((entry for entry in host.entries() if entry["local"] == address), None)
 
 
 def source(host, to):
