@@ -46,8 +46,8 @@ extension Engine {
                     return
                 }
                 receive(received, from: port)
-                // It came after the drain began, and so does all that follows.
-                if received.stamp >= port.arrivals.wall { return }
+                // And so does all that follows.
+                if port.arrivals.isLater(received.stamp) { return }
             } catch {
                 // A receive error (ENETDOWN after the link went) says nothing that netlink does not say better.
                 return

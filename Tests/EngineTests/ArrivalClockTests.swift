@@ -30,6 +30,23 @@ import Testing
         #expect(heard >= Instant(nanoseconds: 10 * Self.second) && heard <= Instant(nanoseconds: 12 * Self.second))
     }
 
+    @Test(arguments: [3_600, -3_600, 0] as [Int64])
+    func `V3-TM-04: what came before a step is heard when it came, and what came after it too`(_ seconds: Int64) {
+        let clock = clock(step: seconds * Self.second)
+        #expect(clock.arrival(Self.wall + Self.second) == Instant(nanoseconds: 11 * Self.second))
+        let after = Self.wall + (2 + seconds) * Self.second
+        #expect(clock.arrival(after - Self.second / 2) == Instant(nanoseconds: 11 * Self.second + Self.second / 2))
+    }
+
+    @Test(arguments: [3_600, -3_600, 0] as [Int64])
+    func `a drain ends with what came after it began, not with what came before a step`(_ seconds: Int64) {
+        let clock = clock(step: seconds * Self.second)
+        let began = Self.wall + (2 + seconds) * Self.second
+        #expect(!clock.isLater(Self.wall + Self.second))
+        #expect(!clock.isLater(began - 1) && clock.isLater(began) && clock.isLater(began + Self.second / 10))
+        #expect(!clock.isLater(0))
+    }
+
     @Test func `a packet that an unfinished drain left behind does not look new`() {
         var clock = ArrivalClock()
         clock.beginDrain(monotonic: 10 * Self.second, wall: Self.wall)
