@@ -229,7 +229,7 @@ class Inside(_Commands):
     def told(self, text, timeout):
         return self.guest.told(f"nsenter --net=/run/netns/{self.name} bash -c {shlex.quote(text)}", timeout)
 
-    addresses, has, ping, ip = Host.addresses, Host.has, Host.ping, Host.ip
+    entries, addresses, has, ping, ip = Host.entries, Host.addresses, Host.has, Host.ping, Host.ip
 
 
 class GuestAgent(Agent):
