@@ -59,6 +59,8 @@ enum RouterKey: String, FieldKey {
     case accept
     case announce
     case lease
+    case conflictCheck = "conflict-check"
+    case filteredAdverts = "filtered-adverts"
     case checks
     case gateClaim = "gate-claim"
     case gateRelease = "gate-release"

@@ -46,6 +46,8 @@ struct RouterDraft {
     var strictFirstAddress: Bool?
     var announcements: AnnouncementPlan?
     var lease: LeasePolicy?
+    var conflictCheck: ConflictCheck?
+    var obeysFiltered: Bool?
     var checks: [CheckUse] = []
     var gateClaim: CommandLine?
     var gateRelease: CommandLine?
@@ -78,6 +80,14 @@ extension Problems {
         draft.announcements = announcements(
             fields, family: draft.family ?? .ipv4, interval: draft.interval ?? .seconds(1))
         draft.lease = lease(fields, interval: draft.interval)
+        draft.conflictCheck =
+            fields[.conflictCheck].map { node in
+                choice(node, "conflict-check", [("off", ConflictCheck.off), ("warn", .warn), ("hold", .hold)])
+            } ?? .off
+        draft.obeysFiltered =
+            fields[.filteredAdverts].map { node in
+                choice(node, "filtered-adverts", [("obey", true), ("ignore", false)])
+            } ?? true
         draft.checks = checkUses(fields)
         commands(fields, &draft)
         return draft

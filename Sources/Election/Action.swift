@@ -32,6 +32,10 @@ package enum Event: Hashable, Sendable {
     case sent
     /// Another host announced one of the addresses as its own, with a frame that neighbours believe.
     case announcementHeard(IPAddress)
+    /// Another host says in ARP or neighbour discovery that one of the addresses is its own; and who is known to send adverts from where.
+    case addressClaimed(AddressClaim, by: SpeakerTable)
+    /// An advert of another router of this election was on the wire, and no socket got it.
+    case advertMissed(AdvertGlimpse)
     /// The operator wants another host to be master, whose claim gate may need `patience`.
     case handOver(patience: Duration)
     /// Neighbours and switches may have lost the addresses, or the operator wants to be sure that they have not.
@@ -72,6 +76,10 @@ package enum Action: Hashable, Sendable {
     case release([InterfaceAddress])
     /// Announce these of the configured addresses, by place in their list.
     case announce(Range<Int>)
+    /// Ask the segment who has these of the configured addresses, by place in their list.
+    case ask(Range<Int>)
+    /// Another host claims one of the addresses; Node keeps the rest back.
+    case addressClaimed(AddressClaim)
     /// Run a gate; the cause is that of the transition it stands before.
     case runGate(GateKind, sequence: UInt32, cause: Cause)
     case cancelGate(sequence: UInt32)

@@ -41,6 +41,10 @@ package enum Counter: UInt8, CaseIterable, Hashable, Sendable {
     case addressDeleteErrors
     /// How often it was found that a master had been away too long to go on as one.
     case lateWakeUps
+    /// Claims of our addresses by others: of a master's by anybody, of a backup's by whoever is not the master (checklist ACD-12).
+    case addressConflicts
+    /// Adverts of the election that were on the wire and reached no socket.
+    case filteredAdverts
 }
 
 /// One value per `Counter`.

@@ -93,26 +93,56 @@ extension Node {
         send(failure.map { .sendFailed($0) } ?? .sent, to: index, now, &actions)
     }
 
-    /// Whether a router of this interface resigns, and so waits for its successor's announcements.
-    package func isResigning(on interfaceIndex: UInt32) -> Bool {
-        slots.contains { slot in
-            if case .resigning = slot.router.state {
-                interfaces[slot.router.configuration.interface]?.index == interfaceIndex
-            } else {
-                false
+    /// Another host said on an interface that an address is its own. `speakers` are those that are known to send adverts there.
+    package mutating func claimHeard(
+        _ claim: AddressClaim, speakers: SpeakerTable, interfaceIndex: UInt32, at now: Instant,
+        appendingTo actions: inout [RouterAction]
+    ) {
+        for index in holders(of: claim.address)
+        where interfaces[slots[index].router.configuration.interface]?.index == interfaceIndex {
+            switch slots[index].router.state {
+            case .initialize, .fault, .disabled: break
+            case .backup, .master: send(.addressClaimed(claim, by: speakers), to: index, now, &actions)
+            case .resigning:
+                // Only what neighbours believe shows that it need not be answered for any longer.
+                if claim.isAnnouncement { send(.announcementHeard(claim.address), to: index, now, &actions) }
             }
         }
     }
 
-    /// Another host announced an address on an interface as its own.
-    package mutating func announcementHeard(
-        _ address: IPAddress, interfaceIndex: UInt32, at now: Instant, appendingTo actions: inout [RouterAction]
+    /// Whether an election of this host hears this VRID on an interface.
+    package func listens(on interfaceIndex: UInt32, _ family: AddressFamily, vrid: UInt8) -> Bool {
+        !listeners.slots(interfaceIndex, family, vrid: vrid).isEmpty
+    }
+
+    /// An advert was on the wire of an interface that no socket got, the `count`th in a row of its sender.
+    package mutating func advertMissed(
+        _ advert: AdvertGlimpse, inARow count: Int, interfaceIndex: UInt32, at now: Instant,
+        appendingTo actions: inout [RouterAction]
     ) {
-        for index in slots.indices {
-            guard case .resigning = slots[index].router.state,
-                interfaces[slots[index].router.configuration.interface]?.index == interfaceIndex
-            else { continue }
-            send(.announcementHeard(address), to: index, now, &actions)
+        for index in listeners.slots(interfaceIndex, advert.origin.source.family, vrid: advert.vrid) {
+            miss(advert, inARow: count, index, now, &actions)
         }
+    }
+
+    private mutating func miss(
+        _ advert: AdvertGlimpse, inARow count: Int, _ index: Int, _ now: Instant, _ actions: inout [RouterAction]
+    ) {
+        let (source, rules) = (advert.origin.source, slots[index].rules)
+        guard rules.believes(version: advert.version), slots[index].router.isTakingPart else { return }
+        do throws(DropReason) {
+            try Advertisement.checkAddressing(advert.origin, rules)
+        } catch {
+            // The kernel drops what comes from an address that it has itself, in front of every socket.
+            if source == rules.localAddress { differ(.ourAddress, from: source, index, now, &actions) }
+            return
+        }
+        // It may have come in between the look at the sockets and the one at the wire; a master is not ended for one.
+        let isCertain = count > 1
+        guard isCertain || !slots[index].router.isAdvertising else { return }
+        slots[index].router.counters[.filteredAdverts] += 1
+        let isObeyed = slots[index].router.configuration.obeysFiltered
+        if isCertain { differ(.filtered(isObeyed: isObeyed), from: source, index, now, &actions) }
+        if isObeyed { send(.advertMissed(advert), to: index, now, &actions) }
     }
 }

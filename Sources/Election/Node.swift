@@ -27,6 +27,7 @@ package struct Node: Hashable, Sendable {
         var rules: ReceptionRules
         var notices = NoticeLimiter()
         var differences = DifferenceTable()
+        var conflicts = ConflictTable()
         var steadiness = Steadiness()
         /// When a peer's list of addresses was compared with ours, one by one.
         var addressesCompared: Instant?
@@ -60,6 +61,8 @@ package struct Node: Hashable, Sendable {
     /// Routers that heard a valid advert since `takeHeard`.
     var heard: [RouterID] = []
     private var scratch: [Action] = []
+    /// Who has an address in its list; nil after a change, until it is asked for again.
+    private var holders: [IPAddress: [Int]]?
     /// The place of the first router among those whose adverts are spread over the interval.
     private let firstPlace: Int
 
@@ -76,6 +79,7 @@ package struct Node: Hashable, Sendable {
         resuming snapshot: RouterSnapshot? = nil, asMaster: Bool = false, at now: Instant,
         appendingTo actions: inout [RouterAction]
     ) {
+        holders = nil
         if let index = index(of: id) {
             slots[index].isDisabled = disabled
             slots[index].isRemoved = false
@@ -156,6 +160,7 @@ package struct Node: Hashable, Sendable {
         slots.removeAll { $0.isRemoved && $0.router.stateName == .initialize }
         hasRemoved = slots.contains { $0.isRemoved }
         guard slots.count != count else { return false }
+        holders = nil
         places.removeAll(keepingCapacity: true)
         deadlines.reset(count: slots.count)
         for index in slots.indices {
@@ -234,6 +239,11 @@ package struct Node: Hashable, Sendable {
         index(of: id).map { slots[$0].differences.present(at: now) } ?? []
     }
 
+    /// Who else claims a router's addresses, as heard lately.
+    package func conflicts(of id: RouterID, at now: Instant) -> [HeardClaim] {
+        index(of: id).map { slots[$0].conflicts.present(at: now) } ?? []
+    }
+
     /// What is known of an interface; nil if it is not there.
     package func facts(of interface: String) -> InterfaceFacts? { interfaces[interface] }
 
@@ -258,6 +268,17 @@ package struct Node: Hashable, Sendable {
     // MARK: - Inside
 
     func index(of id: RouterID) -> Int? { places[id] }
+
+    /// The places of the routers that have an address in their list.
+    mutating func holders(of address: IPAddress) -> [Int] {
+        if let holders { return holders[address] ?? [] }
+        var found: [IPAddress: [Int]] = [:]
+        for index in slots.indices {
+            for held in slots[index].router.configuration.addresses { found[held.address, default: []].append(index) }
+        }
+        holders = found
+        return found[address] ?? []
+    }
 
     mutating func listen() {
         listeners.removeAll()
@@ -318,6 +339,8 @@ package struct Node: Hashable, Sendable {
             switch action {
             case .peerDiffers(let peer, let difference):
                 differ(difference, from: peer, index, now, &actions)
+            case .addressClaimed(let claim):
+                if slots[index].conflicts.hear(claim, at: now) { actions.append(RouterAction(id, action)) }
             case .transition(let transition):
                 actions.append(RouterAction(id, action))
                 if let count = slots[index].steadiness.passes(transition) {

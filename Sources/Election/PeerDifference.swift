@@ -27,12 +27,16 @@ package enum PeerDifference: Hashable, Sendable {
     case ourAddress
     /// Its first address is not link-local (RFC 9568 §5.2.9).
     case firstAddressNotLinkLocal
+    /// Its adverts reach the interface and no socket: the local firewall drops them. They are obeyed all the same, or not.
+    case filtered(isObeyed: Bool)
+    /// It goes on advertising this priority, though a higher one answers.
+    case doesNotHear(priority: UInt8)
 
     /// The kinds without their values: each is told by itself.
     package enum Kind: UInt8, CaseIterable, Hashable, Sendable {
         case interval = 1
         case addresses, version, checksumForm, authentication, bothOwner, ownerHears, equalPriority, ourAddress,
-            firstAddressNotLinkLocal
+            firstAddressNotLinkLocal, filtered, doesNotHear
     }
 
     package var kind: Kind {
@@ -47,6 +51,8 @@ package enum PeerDifference: Hashable, Sendable {
         case .equalPriority: .equalPriority
         case .ourAddress: .ourAddress
         case .firstAddressNotLinkLocal: .firstAddressNotLinkLocal
+        case .filtered: .filtered
+        case .doesNotHear: .doesNotHear
         }
     }
 }

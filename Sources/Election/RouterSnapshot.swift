@@ -43,6 +43,8 @@ package struct RouterSnapshot: Hashable, Sendable {
     package var timerLateMax: Duration
     /// What peers are configured with that differs from us; times are boot time.
     package var differences: [HeardDifference]
+    /// Who else claims our addresses; times are boot time.
+    package var conflicts: [HeardClaim]
 
     package init(router: RouterID, state: StateName) {
         self.router = router
@@ -70,5 +72,6 @@ package struct RouterSnapshot: Hashable, Sendable {
         lastProtocolError = nil
         timerLateMax = .zero
         differences = []
+        conflicts = []
     }
 }

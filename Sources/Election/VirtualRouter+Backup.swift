@@ -9,7 +9,11 @@ extension VirtualRouter {
             guard hear(advert, from: source, at: heardAt, &actions) else { return }
             handle(backup, advert, from: source, at: heardAt, now, &actions)
         case .deadline:
-            guard backup.gate == nil, backup.masterDown <= now else { return }
+            guard backup.gate == nil else { return }
+            guard backup.masterDown <= now else {
+                ask(backup, now, &actions)
+                return
+            }
             takeOver(because: cause(of: backup, now), due: backup.masterDown, now, &actions)
         case .gate(let sequence, let failure):
             guard let gate = backup.gate, gate.sequence == sequence else { return }
@@ -22,8 +26,10 @@ extension VirtualRouter {
             wakeUp(backup, absence, now, &actions)
         case .handOver:
             actions.append(.handover(.notMaster))
+        case .addressClaimed(let claim, let speakers):
+            consider(claim, speakers, backup, now, &actions)
         case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster, .sendFailed, .sent,
-            .announcementHeard, .announcementWanted:
+            .announcementHeard, .announcementWanted, .advertMissed:
             break
         }
     }
@@ -80,6 +86,8 @@ extension VirtualRouter {
         let own = standing.effectivePriority
         if advert.priority >= own { return true }
         if own == 255 { return false }
+        // Who cannot hear does not claim what another one holds.
+        if let deafUntil, heardAt < deafUntil { return true }
         guard configuration.preempt, !isClaimDoubtful, !isSendDoubtful, !standing.isHeld else { return true }
         guard configuration.preemptDelay > .zero else { return false }
         let first = firstLower ?? heardAt
@@ -90,6 +98,7 @@ extension VirtualRouter {
     /// FSM-B-4: Active_Adver_Interval := received (version 3), and who the master is.
     mutating func learn(_ advert: Advertisement, from source: IPAddress, at heardAt: Instant) {
         masterInterval = believedInterval(of: advert)
+        if master != source { masterSince = heardAt }
         master = source
         masterPriority = advert.priority
         lastHeard = heardAt

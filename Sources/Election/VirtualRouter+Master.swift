@@ -62,7 +62,9 @@ extension VirtualRouter {
             var master = master
             announceAgain(&master, now, &actions)
             state = .master(master)
-        case .standing, .reconfigured, .resumeMaster, .announcementHeard:
+        case .addressClaimed(let claim, let speakers):
+            defend(master, against: claim, speakers, now, &actions)
+        case .standing, .reconfigured, .resumeMaster, .announcementHeard, .advertMissed:
             break
         }
     }
@@ -88,6 +90,7 @@ extension VirtualRouter {
         } else if advert.priority == own, let local = standing.localAddress, source > local {  // FSM-A-5
             yield(to: advert, from: source, at: heardAt, master, now, &actions)
         } else {  // FSM-A-6
+            judgeContender(&master, advert, source, heardAt, &actions)
             answerLower(&master, now, &actions)
             state = .master(master)
         }
@@ -326,6 +329,7 @@ extension VirtualRouter {
             return false
         }
         lastHeard = heardAt
+        lastSource = source
         if advert.priority == 0 {
             counters[.priorityZeroReceived] += 1
             if let master, master != source { counters[.priorityZeroFromOther] += 1 }

@@ -95,7 +95,7 @@ extension VirtualRouter {
         case .handOver:
             actions.append(.handover(.notMaster))
         case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster, .gate, .sendFailed, .sent,
-            .announcementWanted:
+            .announcementWanted, .addressClaimed, .advertMissed:
             break
         }
     }

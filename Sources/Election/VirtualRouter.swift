@@ -31,6 +31,9 @@ package struct VirtualRouter: Hashable, Sendable {
         var delayedUntil: Instant?
         /// The gate that is awaited since the timer ran out, and what it was for.
         var gate: Gate?
+        /// When it was asked who has the addresses, because nobody advertises them; and whether somebody said so and was given time.
+        var asked: Instant?
+        var hasHeld = false
     }
 
     struct Gate: Hashable, Sendable {
@@ -55,6 +58,10 @@ package struct VirtualRouter: Hashable, Sendable {
         /// When every address is to be announced once more, whatever the series does, because another master was heard.
         var lastWord: Instant?
         var answers = AnswerLimiter()
+        /// When each address was last announced because another host claimed it.
+        var defended: [IPAddress: Instant] = [:]
+        /// Who goes on advertising a lower priority.
+        var contender: Contender?
         /// The release gate that is awaited before leaving.
         var releaseGate: UInt32?
         /// The release gate passed or does not matter any more.
@@ -112,7 +119,13 @@ package struct VirtualRouter: Hashable, Sendable {
     /// The last other router that was believed as master, and when it was heard.
     package internal(set) var master: IPAddress?
     package internal(set) var masterPriority: UInt8 = 0
+    /// Since when it is the one.
+    var masterSince: Instant?
+    /// When an advert was last heard, and from whom.
     package internal(set) var lastHeard: Instant?
+    var lastSource: IPAddress?
+    /// Adverts pass by that no socket gets; until then they may have only been late.
+    var deafUntil: Instant?
     /// Who was lately heard in version 3, and when, while version 2 is believed too; a few at most.
     var version3Heard: [Heard] = []
     /// Since when adverts can be sent and heard here; nil while they cannot.
@@ -184,6 +197,14 @@ package struct VirtualRouter: Hashable, Sendable {
         if case .backup(let backup) = state { backup.delayedUntil } else { nil }
     }
 
+    /// It is in the election: hears adverts, or sends them.
+    var isTakingPart: Bool {
+        switch state {
+        case .initialize, .fault, .disabled: false
+        case .backup, .master, .resigning: true
+        }
+    }
+
     /// It sends adverts.
     package var isAdvertising: Bool {
         if case .master = state { true } else { false }
@@ -230,7 +251,8 @@ package struct VirtualRouter: Hashable, Sendable {
         switch state {
         case .initialize, .disabled: nil
         case .fault: pause?.until
-        case .backup(let backup): backup.gate == nil ? backup.masterDown : nil
+        case .backup(let backup):
+            backup.gate == nil ? min(backup.masterDown, conflictCheckDue(backup) ?? backup.masterDown) : nil
         case .master(let master):
             min(master.nextAdvert, master.burst?.due ?? master.nextAdvert, master.lastWord ?? master.nextAdvert)
         case .resigning(let resigning): resigning.deadline
@@ -266,6 +288,9 @@ package struct VirtualRouter: Hashable, Sendable {
             return
         case .reconfigured(let new):
             reconfigure(new, now, &actions)
+            return
+        case .advertMissed(let advert):
+            overhear(advert, now, &actions)
             return
         default:
             break

@@ -165,6 +165,9 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     package var strictFirstAddress: Bool
     package var announcements: AnnouncementPlan
     package var lease: LeasePolicy
+    package var conflictCheck: ConflictCheck
+    /// Adverts that are on the wire and reach no socket keep this router from becoming master.
+    package var obeysFiltered: Bool
     package var checks: [CheckReference]
     /// A command must succeed before advert and claim.
     package var gatesClaim: Bool
@@ -179,7 +182,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         addressOptions: [InterfaceAddress: AddressOptions] = [:], unadvertised: Int = 0,
         checksum: ChecksumPolicy = .automatic, password: [UInt8]? = nil,
         strictFirstAddress: Bool = false, announcements: AnnouncementPlan? = nil, lease: LeasePolicy = .automatic,
-        checks: [CheckReference] = [], gatesClaim: Bool = false, gatesRelease: Bool = false
+        conflictCheck: ConflictCheck = .off, obeysFiltered: Bool = true, checks: [CheckReference] = [],
+        gatesClaim: Bool = false, gatesRelease: Bool = false
     ) {
         self.interface = interface
         self.vrid = vrid
@@ -200,6 +204,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         self.strictFirstAddress = strictFirstAddress
         self.announcements = announcements ?? .standard(for: addresses.first?.address.family ?? .ipv4)
         self.lease = lease
+        self.conflictCheck = conflictCheck
+        self.obeysFiltered = obeysFiltered
         self.checks = checks
         self.gatesClaim = gatesClaim
         self.gatesRelease = gatesRelease

@@ -31,13 +31,17 @@ extension Engine {
             release(addresses, for: id)
         case .announce(let range):
             announce(range, for: id)
+        case .ask(let range):
+            ask(range, for: id)
+        case .addressClaimed(let claim):
+            let state = node.look(at: id) { $0.stateName } ?? .initialize
+            reporter.send(.notice(.addressClaimed(id, claim.address, by: claim.hardware, state: state)))
         case .runGate(let kind, let sequence, let cause):
             reporter.send(.gateWanted(id, kind, sequence: sequence, cause: cause))
         case .cancelGate(let sequence):
             reporter.send(.gateCancelled(id, sequence: sequence))
         case .transition(let transition):
             records[id]?.note(transition)
-            if transition.from == .resigning || transition.to == .resigning { listenToAnnouncements() }
             if !releases.postpone(action, of: id) { tell(action, for: id) }
         case .handover:
             if !releases.postpone(action, of: id) { tell(action, for: id) }
@@ -59,8 +63,8 @@ extension Engine {
             reporter.send(.transition(id, transition))
         case .handover(let outcome):
             reporter.send(.handover(id, outcome))
-        case .sendAdvert, .claim, .release, .announce, .runGate, .cancelGate, .peerDiffers, .unsteady,
-            .releaseGateFailed:
+        case .sendAdvert, .claim, .release, .announce, .ask, .addressClaimed, .runGate, .cancelGate, .peerDiffers,
+            .unsteady, .releaseGateFailed:
             break
         }
     }
@@ -175,6 +179,29 @@ extension Engine {
                     try ports.send(ARPPacket.reverseAnnouncement(of: hardware).frame(), on: link)
                 }
                 node.count(.announcementsSent, for: id)
+            } catch {
+                tell(error, for: id)
+                return
+            }
+        }
+    }
+
+    /// Asks who has these addresses with probes, which no cache believes (RFC 5227 §2.1.1); the taps hear the answers.
+    private func ask(_ range: Range<Int>, for id: RouterID) {
+        guard let asked = Announced(of: id, in: node), let link = table.link(named: asked.interface),
+            let hardware = link.hardwareAddress
+        else { return }
+        let source = node.facts(of: asked.interface)?.sourceIPv6
+        for place in range where place < asked.addresses.count {
+            do throws(SystemError) {
+                switch asked.addresses[place].address {
+                case .ipv4(let address):
+                    try ports.send(ARPPacket.probe(for: address, from: hardware).frame(), on: link)
+                case .ipv6(let address):
+                    guard let source else { continue }
+                    let question = NeighborSolicitation.asking(for: address, from: source, at: hardware)
+                    try ports.send(question.frame(source: hardware), on: link)
+                }
             } catch {
                 tell(error, for: id)
                 return

@@ -346,6 +346,7 @@ extension Engine {
         }
         closePorts { !wanted.contains($0) }
         closeTaps(exceptOn: Set(wanted.lazy.map(\.interfaceIndex)))
+        addressTaps()
         leaveUnwantedGroups()
     }
 

@@ -60,9 +60,11 @@ extension Engine {
             source: received.source, destination: received.destination, hopLimit: received.hopLimit)
         let weight = port.guarding.weigh(
             packet.bytes.span.extracting(received.payload), hopLimit: received.hopLimit, stamp: received.stamp)
+        let heardAt = port.arrivals.arrival(received.stamp)
+        port.senders.note(received.source, stamp: received.stamp, at: heardAt)
         let notice = node.receive(
             packet.bytes.span.extracting(received.payload), from: origin, interfaceIndex: received.interfaceIndex,
-            heardAt: port.arrivals.arrival(received.stamp), at: now, weight: weight, appendingTo: &actions)
+            heardAt: heardAt, at: now, weight: weight, appendingTo: &actions)
         if let notice {
             reporter.send(
                 .notice(

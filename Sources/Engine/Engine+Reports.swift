@@ -15,6 +15,7 @@ extension Engine {
         if isDue {
             nextSnapshot = monotonic + Self.snapshotPeriod
             watchFloods()
+            tendTaps()
             if needsResynchronisation {
                 resynchronise()
                 applyInterfaceChanges()
@@ -108,6 +109,7 @@ extension Engine {
         snapshot.lastProtocolError = router.lastProtocolError
         snapshot.timerLateMax = router.timerLateMax
         snapshot.differences = node.differences(of: id, at: now).map { $0.shifted(by: .nanoseconds(offset)) }
+        snapshot.conflicts = node.conflicts(of: id, at: now).map { $0.shifted(by: .nanoseconds(offset)) }
         return snapshot
     }
 }

@@ -50,10 +50,10 @@ extension Action {
         case .sendAdvert: .advert
         case .claim: .claim
         case .release: .release
-        case .announce: .announcement
+        case .announce, .ask: .announcement
         case .runGate, .cancelGate, .releaseGateFailed: .gate
         case .transition: .transition
-        case .peerDiffers, .unsteady, .handover: .report
+        case .peerDiffers, .addressClaimed, .unsteady, .handover: .report
         }
     }
 }

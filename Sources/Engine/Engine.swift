@@ -44,7 +44,7 @@ package final class Engine {
         static let netlink: UInt64 = 3
         /// Advert sockets: this plus the descriptor number.
         static let firstSocket: UInt64 = 1_000
-        /// Taps for announcements: this plus the descriptor number.
+        /// Taps: this plus the descriptor number.
         static let firstTap: UInt64 = 1 << 32
     }
 
@@ -54,8 +54,10 @@ package final class Engine {
     var resumable: [RouterID: RouterSnapshot] = [:]
     var table = InterfaceTable()
     var ports = Ports()
-    /// Hear the announcements of other hosts, one on each interface.
-    var taps: [AnnouncementTap] = []
+    /// Hear what is on the wire and in no socket, one on each interface.
+    var taps: [WireTap] = []
+    /// When to ask next who of those that send adverts has not been heard for too long, CLOCK_MONOTONIC in nanoseconds.
+    var nextListen = Int64.max
     var reporter: Reporter
     let requests: NetlinkRequests
     let leases: LeaseKeeper
@@ -193,7 +195,7 @@ package final class Engine {
     private var hasWork: Bool { !(claims.isEmpty && releases.isEmpty) }
 
     private var nextWake: Int64 {
-        var wake = min(nextSnapshot, nextSlice, leaveBy, nextSign)
+        var wake = min(nextSnapshot, nextSlice, leaveBy, nextSign, nextListen)
         if !advertised.isEmpty || node.hasHeard { wake = min(wake, nextBeat) }
         guard isCommitted, let deadline = node.deadline else { return wake }
         return min(wake, deadline.nanoseconds - (wantsRunUp(to: deadline) ? Self.runUp : 0))
@@ -215,25 +217,26 @@ package final class Engine {
         noteAbsence()
         var commands = false
         var kernelEvents = false
-        var announcements = false
+        var overheard = false
         for token in tokens {
             switch token {
             case Token.supervisor: commands = true
             // Setting it makes it unreadable, and it is set before the next wait.
             case Token.timer: timerSet = .max
             case Token.netlink: kernelEvents = true
-            case Token.firstTap...: announcements = true
+            case Token.firstTap...: overheard = true
             default:
                 if let port = port(token) { drain(port, atMost: Self.packetsPerDrain) }
             }
         }
-        if announcements { readAnnouncements() }
+        if overheard { overhear() }
         if kernelEvents { readKernelEvents() }
         if commands { readCommands() }
         guard !hasYielded else { return }
         if isCommitted {
             runUp()
             serveTimers()
+            listenForSilent()
         }
         continueReleases()
         continueClaims()

@@ -136,6 +136,9 @@ struct InterfaceTable {
         return (changed.sorted(), changedByUs, removed, moved.sorted())
     }
 
+    /// One of this host's interfaces has this hardware address.
+    func isOwn(_ hardware: MACAddress) -> Bool { links.values.contains { $0.hardwareAddress == hardware } }
+
     func link(named name: String) -> LinkState? { indexes[name].flatMap { links[$0] } }
 
     func isPresent(_ address: InterfaceAddress, on index: UInt32) -> Bool { addresses[index]?[address] != nil }

@@ -15,6 +15,7 @@ final class AdvertPort {
     /// The last look at all sockets that found this one readable.
     var look: UInt64 = 0
     var guarding = FloodGuard()
+    var senders = SenderList()
     /// Whether the group was joined; nil while that is unknown, as for a socket of an earlier engine.
     private var isInGroup: Bool?
 

@@ -9,8 +9,14 @@ import System
 enum CapturePurpose {
     /// Takes no packet; the ring stays empty.
     case sending
-    /// Takes the packets that come in and match a filter in the language of pcap-filter(7), into a ring of so many octets.
-    case receiving(filter: String, ring: Int32)
+    /// Takes the packets that come in and match a filter, into a ring of so many octets.
+    case receiving(CaptureFilter, ring: Int32)
+}
+
+enum CaptureFilter {
+    /// In the language of pcap-filter(7).
+    case text(String)
+    case frames(TapFilter)
 }
 
 /// An activated libpcap handle, closed with its owner.
@@ -55,7 +61,14 @@ struct Capture: ~Copyable {
         case .sending:
             guard unsafe vipd_refuse_all_packets(handle) == 0 else { throw failure("pcap_setfilter", EIO) }
         case .receiving(let filter, _):
-            try install(filter)
+            switch filter {
+            case .text(let text): try install(text)
+            case .frames(let filter):
+                guard unsafe pcap_datalink(handle) == DLT_EN10MB else {
+                    throw SystemError("pcap_datalink", "\(interface): no Ethernet", code: EPROTONOSUPPORT)
+                }
+                try install(filter.program)
+            }
             guard unsafe pcap_setdirection(handle, PCAP_D_IN) == 0 else { throw failure("pcap_setdirection", EIO) }
         }
     }
@@ -69,6 +82,16 @@ struct Capture: ~Copyable {
         }
         defer { unsafe pcap_freecode(&program) }
         guard unsafe pcap_setfilter(handle, &program) == 0 else { throw failure("pcap_setfilter", EIO) }
+    }
+
+    borrowing func install(_ instructions: [bpf_insn]) throws(SystemError) {
+        var code = instructions
+        let capture = unsafe handle
+        let status = unsafe code.withUnsafeMutableBufferPointer { buffer in
+            var program = unsafe bpf_program(bf_len: UInt32(buffer.count), bf_insns: buffer.baseAddress)
+            return unsafe pcap_setfilter(capture, &program)
+        }
+        guard status == 0 else { throw failure("pcap_setfilter", EIO) }
     }
 
     /// An error with libpcap's words.

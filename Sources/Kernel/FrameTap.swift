@@ -12,8 +12,16 @@ package struct FrameTap: ~Copyable {
     /// `filter` is in the language of pcap-filter(7), `ring` the octets that frames may wait in. EINVAL when it does not compile, ENODEV without such an interface,
     /// ENETDOWN when it is down, EPERM without CAP_NET_RAW.
     package init(interface: String, filter: String, ring: Int32 = 256 << 10) throws(SystemError) {
-        capture = try Capture(interface: interface, purpose: .receiving(filter: filter, ring: ring))
+        capture = try Capture(interface: interface, purpose: .receiving(.text(filter), ring: ring))
     }
+
+    /// The same with a filter of frames; EPROTONOSUPPORT on an interface that has none of Ethernet.
+    package init(interface: String, filter: TapFilter, ring: Int32) throws(SystemError) {
+        capture = try Capture(interface: interface, purpose: .receiving(.frames(filter), ring: ring))
+    }
+
+    /// Takes another filter. What passed the old one stays; of what comes in this moment a frame may be lost.
+    package borrowing func change(to filter: TapFilter) throws(SystemError) { try capture.install(filter.program) }
 
     /// For poll and epoll; readable when a frame waits.
     package var number: Int32 { unsafe pcap_get_selectable_fd(capture.handle) }

@@ -25,8 +25,10 @@ extension PeerDifference {
         case .authentication(let own, let peer):
             writer.write(own)
             writer.write(peer)
-        case .ownerHears(let priority), .equalPriority(let priority):
+        case .ownerHears(let priority), .equalPriority(let priority), .doesNotHear(let priority):
             writer.write(priority)
+        case .filtered(let isObeyed):
+            writer.write(isObeyed)
         case .bothOwner, .ourAddress, .firstAddressNotLinkLocal:
             break
         }
@@ -60,6 +62,8 @@ extension PeerDifference {
         case .equalPriority: self = .equalPriority(try reader.byte())
         case .ourAddress: self = .ourAddress
         case .firstAddressNotLinkLocal: self = .firstAddressNotLinkLocal
+        case .filtered: self = .filtered(isObeyed: try reader.bool())
+        case .doesNotHear: self = .doesNotHear(priority: try reader.byte())
         }
     }
 }
@@ -79,6 +83,25 @@ extension HeardDifference {
         let first = try reader.instant()
         let last = try reader.instant()
         self.init(peer: peer, what: what, first: first, last: last, count: try reader.integer(UInt64.self))
+    }
+}
+
+extension HeardClaim {
+    func write(to writer: inout Writer) {
+        writer.write(address)
+        writer.write(hardware)
+        writer.write(first)
+        writer.write(last)
+        writer.write(count)
+    }
+
+    init(from reader: inout Reader) throws(MessageError) {
+        let address = try reader.address()
+        let hardware = try reader.hardware()
+        let first = try reader.instant()
+        let last = try reader.instant()
+        self.init(
+            address: address, hardware: hardware, first: first, last: last, count: try reader.integer(UInt64.self))
     }
 }
 

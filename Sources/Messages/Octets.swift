@@ -66,6 +66,8 @@ struct Writer {
         }
     }
 
+    mutating func write(_ address: MACAddress) { write(address.bits) }
+
     mutating func write(_ address: InterfaceAddress) {
         write(address.address)
         write(address.prefixLength)
@@ -151,6 +153,12 @@ struct Reader {
             let high = try integer(UInt64.self)
             return .ipv6(IPv6Address(high: high, low: try integer(UInt64.self)))
         }
+    }
+
+    mutating func hardware() throws(MessageError) -> MACAddress {
+        let bits = try integer(UInt64.self)
+        guard bits <= MACAddress.broadcast.bits else { throw .unknown(UInt8(truncatingIfNeeded: bits >> 48)) }
+        return MACAddress(bits: bits)
     }
 
     mutating func interfaceAddress() throws(MessageError) -> InterfaceAddress {

@@ -35,6 +35,8 @@ extension VirtualRouterConfiguration {
         writer.write(announcements.kinds.rawValue)
         writer.write(announcements.pacing)
         lease.write(to: &writer)
+        writer.write(conflictCheck.rawValue)
+        writer.write(obeysFiltered)
         writer.write(list: checks) { writer, reference in
             writer.write(reference.check)
             reference.effect.write(to: &writer)
@@ -77,6 +79,9 @@ extension VirtualRouterConfiguration {
         guard kinds.isSubset(of: .all) else { throw .unknown(kinds.rawValue) }
         let pacing = try reader.duration()
         let lease = try LeasePolicy(from: &reader)
+        let conflictNumber = try reader.byte()
+        guard let conflictCheck = ConflictCheck(rawValue: conflictNumber) else { throw .unknown(conflictNumber) }
+        let obeysFiltered = try reader.bool()
         let checks = try reader.list { reader throws(MessageError) in
             let check = try reader.check()
             return CheckReference(check: check, effect: try CheckEffect(from: &reader))
@@ -89,7 +94,8 @@ extension VirtualRouterConfiguration {
             addressOptions: addressOptions, unadvertised: Int(unadvertised),
             checksum: checksum, password: password, strictFirstAddress: strict,
             announcements: AnnouncementPlan(rounds: rounds, refresh: refresh, kinds: kinds, pacing: pacing),
-            lease: lease, checks: checks, gatesClaim: gatesClaim, gatesRelease: try reader.bool())
+            lease: lease, conflictCheck: conflictCheck, obeysFiltered: obeysFiltered, checks: checks,
+            gatesClaim: gatesClaim, gatesRelease: try reader.bool())
     }
 }
 
@@ -156,6 +162,7 @@ extension RouterSnapshot {
         writer.write(lastProtocolError) { $0.write($1.rawValue) }
         writer.write(timerLateMax)
         writer.write(list: differences) { $1.write(to: &$0) }
+        writer.write(list: conflicts) { $1.write(to: &$0) }
     }
 
     init(from reader: inout Reader) throws(MessageError) {
@@ -184,6 +191,7 @@ extension RouterSnapshot {
         lastProtocolError = try reader.optional { reader throws(MessageError) in try reader.dropReason() }
         timerLateMax = try reader.duration()
         differences = try reader.list { reader throws(MessageError) in try HeardDifference(from: &reader) }
+        conflicts = try reader.list { reader throws(MessageError) in try HeardClaim(from: &reader) }
     }
 }
 

@@ -9,6 +9,8 @@ package enum Notice: Hashable, Sendable {
     case dropped(RouterID?, interface: UInt32, reason: DropReason, source: IPAddress?, count: UInt32)
     /// A peer advertises something else than our configuration.
     case peerDiffers(RouterID, peer: IPAddress, what: PeerDifference)
+    /// Another host claims an address of ours, while this is our state.
+    case addressClaimed(RouterID, IPAddress, by: MACAddress, state: StateName)
     /// A kernel request failed: the call, what it was for, errno and the kernel's own explanation (may be empty).
     case kernel(RouterID?, call: String, subject: String, code: Int32, explanation: String)
     /// An address of an earlier run was removed.

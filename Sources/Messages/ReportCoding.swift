@@ -160,6 +160,12 @@ extension Notice {
             writer.write(UInt8(9))
             writer.write(code)
             writer.write(isPartly)
+        case .addressClaimed(let router, let address, let hardware, let state):
+            writer.write(UInt8(10))
+            writer.write(router)
+            writer.write(address)
+            writer.write(hardware)
+            writer.write(state.rawValue)
         }
     }
 
@@ -200,6 +206,11 @@ extension Notice {
         case 9:
             let code = try reader.integer(Int32.self)
             self = .memoryNotLocked(code, isPartly: try reader.bool())
+        case 10:
+            let router = try reader.router()
+            let address = try reader.address()
+            let hardware = try reader.hardware()
+            self = .addressClaimed(router, address, by: hardware, state: try StateName(from: &reader))
         case let other: throw .unknown(other)
         }
     }

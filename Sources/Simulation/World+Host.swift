@@ -301,8 +301,10 @@ extension World {
         let index = UInt32(plan.routers[router].segment + 1)
         for address in addresses {
             seats[plan.seat(host, router)].leaving?.announced.append(address)
-            hosts[host].node.announcementHeard(
-                address, interfaceIndex: index, at: clock(host), appendingTo: &actions)
+            // Nobody claims what he has not won here, so it is enough that those who resign hear it.
+            let claim = AddressClaim(address: address, hardware: .zero, isAnnouncement: true)
+            hosts[host].node.claimHeard(
+                claim, speakers: SpeakerTable(), interfaceIndex: index, at: clock(host), appendingTo: &actions)
             perform(host, only: router)
         }
     }

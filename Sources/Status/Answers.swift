@@ -8,6 +8,8 @@ package enum EventDocument: Hashable, Sendable {
     /// `{"type":"difference", …}`: a peer is configured otherwise; told when it is new or changed, and every 10 minutes
     /// while it lasts.
     case difference(DifferenceDocument)
+    /// `{"type":"address-conflict", …}`: another host claims an address; told when it is new, and every 10 minutes while it lasts.
+    case conflict(ConflictDocument)
     /// `{"type":"unsteady", …}`: a virtual router came to and went from master too often.
     case unsteady(UnsteadyDocument)
     /// `{"type":"packet-dropped", …}`: packets were not believed; one event for each reason in 10 s at most.
@@ -80,6 +82,38 @@ package struct DifferenceDocument: Hashable, Sendable, Codable {
     }
 }
 
+/// A claim of an address by another host as an event.
+package struct ConflictDocument: Hashable, Sendable, Codable {
+    /// `router`: the name of the virtual router that has the address.
+    package var router: String
+    /// `address`.
+    package var address: String
+    /// `hardware-address`: where it is, as the other host says.
+    package var hardwareAddress: String
+    /// `state`: that of the virtual router on this host.
+    package var state: RouterState
+    /// `text`: the sentence.
+    package var text: String
+    /// `at`: when.
+    package var at: Timestamp
+
+    private enum CodingKeys: String, CodingKey {
+        case router, address, state, text, at
+        case hardwareAddress = "hardware-address"
+    }
+
+    package init(
+        router: String, address: String, hardwareAddress: String, state: RouterState, text: String, at: Timestamp
+    ) {
+        self.router = router
+        self.address = address
+        self.hardwareAddress = hardwareAddress
+        self.state = state
+        self.text = text
+        self.at = at
+    }
+}
+
 /// Too many changes from and to master as an event.
 package struct UnsteadyDocument: Hashable, Sendable, Codable {
     /// `router`: its name.
@@ -140,6 +174,7 @@ extension EventDocument: Codable {
         switch try container.decode(String.self, forKey: .type) {
         case "transition": self = .transition(try TransitionDocument(from: decoder))
         case "difference": self = .difference(try DifferenceDocument(from: decoder))
+        case "address-conflict": self = .conflict(try ConflictDocument(from: decoder))
         case "unsteady": self = .unsteady(try UnsteadyDocument(from: decoder))
         case "packet-dropped": self = .dropped(try DroppedDocument(from: decoder))
         case "alive": self = .alive
@@ -158,6 +193,9 @@ extension EventDocument: Codable {
         case .difference(let difference):
             try container.encode("difference", forKey: .type)
             try difference.encode(to: encoder)
+        case .conflict(let conflict):
+            try container.encode("address-conflict", forKey: .type)
+            try conflict.encode(to: encoder)
         case .unsteady(let unsteady):
             try container.encode("unsteady", forKey: .type)
             try unsteady.encode(to: encoder)

@@ -17,6 +17,8 @@ extension PeerDifference {
         case .equalPriority: "equal-priority"
         case .ourAddress: "our-address"
         case .firstAddressNotLinkLocal: "first-address-not-link-local"
+        case .filtered: "filtered"
+        case .doesNotHear: "does-not-hear"
         }
     }
 
@@ -54,6 +56,12 @@ extension PeerDifference {
                 + " they are dropped"
         case .firstAddressNotLinkLocal:
             return "its first address is not link-local, as RFC 9568 wants it"
+        case .filtered(let isObeyed):
+            let consequence =
+                isObeyed ? "while they come this host does not take over" : "this host goes by what it hears"
+            return "its adverts come in on the wire and reach no socket: filtered by the local firewall; \(consequence)"
+        case .doesNotHear(let priority):
+            return "it goes on advertising priority \(priority) though this host answers: it does not hear this host"
         }
     }
 
@@ -72,7 +80,7 @@ extension PeerDifference {
         case .bothOwner: ("255", "255")
         case .ownerHears(let priority): ("255", "\(priority)")
         case .equalPriority(let priority): ("\(priority)", "\(priority)")
-        case .ourAddress, .firstAddressNotLinkLocal: nil
+        case .ourAddress, .firstAddressNotLinkLocal, .filtered, .doesNotHear: nil
         }
     }
 

@@ -8,6 +8,9 @@ package func eventText(_ event: EventDocument) -> String? {
             + "\(move.cause): \(move.text)"
     case .difference(let difference):
         "\(difference.at)  \(difference.router)  \(difference.peer) DIFFERS  \(difference.kind): \(difference.text)"
+    case .conflict(let conflict):
+        "\(conflict.at)  \(conflict.router)  CONFLICT  \(conflict.address) is claimed by \(conflict.hardwareAddress): "
+            + conflict.text
     case .unsteady(let unsteady):
         "\(unsteady.at)  \(unsteady.router)  UNSTEADY  \(unsteady.text)"
     case .dropped(let dropped):

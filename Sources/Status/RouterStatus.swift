@@ -109,6 +109,8 @@ package struct RouterStatus: Hashable, Sendable, Codable {
     @OrNull package var held: HeldStatus?
     /// `differences`: what peers are configured with that differs from this host, as heard in the last minute.
     package var differences: [DifferenceStatus] = []
+    /// `conflicts`: who else claims the addresses, as heard in the last 10 minutes.
+    package var conflicts: [ConflictStatus] = []
     /// `statistics`: a number for every counter; the names are those of `Counter.name`.
     package var statistics: [String: UInt64]
     /// `discontinuity-datetime`: since when they count; null before the engine has said anything.
@@ -120,7 +122,7 @@ package struct RouterStatus: Hashable, Sendable, Codable {
 
     private enum CodingKeys: String, CodingKey {
         case name, interface, vrid, family, version, state, since, priority, contributions, faults, preempt, master
-        case addresses, statistics, checks, peers, differences, lease, held
+        case addresses, statistics, checks, peers, differences, conflicts, lease, held
         case leaseExpires = "lease-expires"
         case alsoVersion2 = "also-version-2"
         case unknownSince = "unknown-since"
@@ -278,6 +280,32 @@ package struct DifferenceStatus: Hashable, Sendable, Codable {
         _ownValue = OrNull(wrappedValue: ownValue)
         _peerValue = OrNull(wrappedValue: peerValue)
         self.text = text
+        self.first = first
+        self.last = last
+        self.count = count
+    }
+}
+
+/// Another host that claims one of the addresses.
+package struct ConflictStatus: Hashable, Sendable, Codable {
+    /// `address`.
+    package var address: String
+    /// `hardware-address`: where it is, as that host says.
+    package var hardwareAddress: String
+    /// `first` and `last`: when it was heard.
+    package var first: Timestamp
+    package var last: Timestamp
+    /// `count`: how often.
+    package var count: UInt64
+
+    private enum CodingKeys: String, CodingKey {
+        case address, first, last, count
+        case hardwareAddress = "hardware-address"
+    }
+
+    package init(address: String, hardwareAddress: String, first: Timestamp, last: Timestamp, count: UInt64) {
+        self.address = address
+        self.hardwareAddress = hardwareAddress
         self.first = first
         self.last = last
         self.count = count

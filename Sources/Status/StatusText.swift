@@ -19,6 +19,7 @@ package func routerText(_ router: RouterStatus, asOf: Timestamp) -> String {
     if let waiting = waitingText(router, asOf: asOf) { lines.append(line("waiting", waiting)) }
     lines += block("FAULT", router.faults.map(\.text))
     lines += block("DIFFERS", differenceLines(router, asOf: asOf))
+    lines += block("CONFLICT", conflictLines(router, asOf: asOf))
     if let held = router.held { lines.append(line("held back", heldText(held, router, asOf: asOf))) }
     lines.append(line("priority", priorityText(router)))
     let width = router.addresses.map(\.address.count).max() ?? 0
@@ -170,6 +171,14 @@ private func differenceLines(_ router: RouterStatus, asOf: Timestamp) -> [String
         let times = difference.count == 1 ? "once" : "\(difference.count) times"
         return
             "\(difference.peer): \(difference.text) (\(difference.kind), \(times) since \(clock(difference.first, asOf: asOf)))"
+    }
+}
+
+private func conflictLines(_ router: RouterStatus, asOf: Timestamp) -> [String] {
+    router.conflicts.map { conflict in
+        let times = conflict.count == 1 ? "once" : "\(conflict.count) times"
+        return
+            "\(conflict.address) is claimed by \(conflict.hardwareAddress) (\(times), last at \(moment(conflict.last, asOf: asOf)))"
     }
 }
 

@@ -250,6 +250,8 @@ extension Counter {
         case .addressAddErrors: "address-add-errors"
         case .addressDeleteErrors: "address-delete-errors"
         case .lateWakeUps: "late-wake-ups"
+        case .addressConflicts: "address-conflicts"
+        case .filteredAdverts: "filtered-advertisements"
         }
     }
 }

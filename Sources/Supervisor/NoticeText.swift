@@ -48,6 +48,13 @@ extension LogLine {
                     ("own-value", difference.values?.own ?? ""), ("peer-value", difference.values?.peer ?? ""),
                     ("text", difference.sentence),
                 ])
+        case .addressClaimed(let router, let address, let hardware, let state):
+            self.init(
+                .warning, "address-conflict",
+                [
+                    ("router", name(router)), ("address", "\(address)"), ("hardware-address", "\(hardware)"),
+                    ("state", state.word), ("text", conflictSentence(state)),
+                ])
         case .kernel(let router, let call, let subject, let code, let explanation):
             let reason = SystemError(call, subject, code: code).reason
             self.init(

@@ -146,6 +146,7 @@ extension RouterStatus {
         if snapshot.state == .resigning, master == nil { source = snapshot.localAddress }
         lastAdvSource = source.map { "\($0)" }
         differences = snapshot.differences.map { DifferenceStatus($0, at: time) }
+        conflicts = snapshot.conflicts.map { ConflictStatus($0, at: time) }
         localAddress = snapshot.localAddress.map { "\($0)" }
         if let move = snapshot.lastTransition {
             // The transition has monotonic time, which stands still while the machine is suspended; the beginning of the
@@ -187,6 +188,15 @@ extension DifferenceStatus {
             peer: "\(heard.peer)", kind: heard.what.word, ownValue: values?.own, peerValue: values?.peer,
             text: heard.what.sentence, first: time.timestamp(heard.first.nanoseconds),
             last: time.timestamp(heard.last.nanoseconds), count: heard.count)
+    }
+}
+
+extension ConflictStatus {
+    init(_ heard: HeardClaim, at time: AnswerTime) {
+        self.init(
+            address: "\(heard.address)", hardwareAddress: "\(heard.hardware)",
+            first: time.timestamp(heard.first.nanoseconds), last: time.timestamp(heard.last.nanoseconds),
+            count: heard.count)
     }
 }
 
@@ -286,6 +296,11 @@ extension EventDocument {
                 DroppedDocument(
                     router: router, reason: reason.name, counter: reason.counter.name, source: source.map { "\($0)" },
                     count: count, at: Timestamp(wallNanoseconds: at)))
+        case .addressClaimed(let router, let address, let hardware, let state, let at):
+            self = .conflict(
+                ConflictDocument(
+                    router: router, address: "\(address)", hardwareAddress: "\(hardware)", state: RouterState(state),
+                    text: conflictSentence(state), at: Timestamp(wallNanoseconds: at)))
         case .unsteady(let router, let transitions, let window, let text, let at):
             self = .unsteady(
                 UnsteadyDocument(

@@ -15,6 +15,10 @@ extension Supervisor {
         switch notice {
         case .peerDiffers(let router, let peer, let difference):
             events.publish(.peerDiffers(router: name(router), peer: peer, what: difference, at: Clock.wall()))
+        case .addressClaimed(let router, let address, let hardware, let state):
+            events.publish(
+                .addressClaimed(
+                    router: name(router), address: address, by: hardware, state: state, at: Clock.wall()))
         case .unsteady(let router, let transitions, let window):
             let text = LogLine.unsteadyText(transitions, within: window)
             events.publish(

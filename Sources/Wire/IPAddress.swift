@@ -171,6 +171,9 @@ package struct MACAddress: Hashable, Sendable {
     /// The octet at `index` (0...5).
     package func octet(_ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: bits >> (40 - 8 * UInt64(index))) }
 
+    /// Of a group, or of all: more than one may receive frames for it.
+    package var isGroup: Bool { octet(0) & 1 == 1 }
+
     package static let broadcast = MACAddress(bits: .max)
     package static let zero = MACAddress(bits: 0)
 

@@ -76,6 +76,9 @@ extension ReceptionRules {
         return nil
     }
 
+    /// Whether adverts of this version, as it stands in their first octet, are for this router.
+    package func believes(version number: UInt8) -> Bool { version(of: number << 4) != nil }
+
     /// The version of a payload whose first octet this is, if it is one that is believed.
     fileprivate func version(of octet: UInt8) -> ProtocolVersion? {
         if octet >> 4 == version.rawValue { return version }
@@ -117,7 +120,8 @@ extension Advertisement {
         return family == .ipv4 ? .ipv4(payload.ipv4(at: place)) : .ipv6(payload.ipv6(at: place))
     }
 
-    private static func checkAddressing(
+    /// The checks that need no octet of the payload: who sent it to whom, and from how far.
+    package static func checkAddressing(
         _ origin: PacketOrigin, _ rules: borrowing ReceptionRules
     ) throws(DropReason) {
         guard origin.source.family == rules.family, origin.destination.family == rules.family else {

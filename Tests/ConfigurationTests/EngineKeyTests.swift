@@ -1,4 +1,4 @@
-// The mapping `engine` and the key `lease`: values, defaults, and exact errors.
+// The mapping `engine`, the key `lease` and those of conflicts: values, defaults, and exact errors.
 
 import Configuration
 import Election
@@ -54,4 +54,20 @@ struct EngineKeyTests {
         #expect(try onlyRouter(router()).election.lease == .automatic)
         #expect(try onlyRouter(router("lease: off")).election.leaseSeconds == nil)
     }
+
+    @Test func nobodyIsAskedForTheAddressesUnlessOneSaysSo() throws {
+        let standard = try onlyRouter(router()).election
+        #expect(standard.conflictCheck == .off && standard.obeysFiltered)
+        for (word, check) in [("off", ConflictCheck.off), ("warn", .warn), ("hold", .hold)] {
+            #expect(try onlyRouter(router("conflict-check: \(word)")).election.conflictCheck == check)
+        }
+        #expect(try onlyRouter(router("filtered-adverts: obey")).election.obeysFiltered)
+        #expect(try !onlyRouter(router("filtered-adverts: ignore")).election.obeysFiltered)
+    }
+
+    @Test(arguments: [
+        ("conflict-check: wait", "f:6:21: conflict-check must be off, warn or hold, not 'wait'"),
+        ("filtered-adverts: off", "f:6:23: filtered-adverts must be obey or ignore, not 'off'"),
+    ])
+    func aWrongWordForConflictsIsRefused(_ line: String, _ error: String) { #expect(errors(router(line)) == [error]) }
 }

@@ -62,6 +62,7 @@ private func load(_ name: String) throws -> Configuration {
         web.election.options(of: web.election.addresses[2]) == AddressOptions(scope: .link, label: "eth0:db"))
     #expect(web.election.announcements.kinds == .standard)
     #expect(web.election.announcements.pacing == AnnouncementPlan.defaultPacing)
+    #expect(web.election.conflictCheck == .off && web.election.obeysFiltered)
     #expect(web.election.unadvertised == 1 && web.election.family == .ipv4)
     #expect(web.election.announcements.rounds == AnnouncementPlan.standard(for: .ipv4).rounds)
     #expect(web.election.announcements.refresh == .seconds(2))

@@ -15,7 +15,8 @@ struct Bad: CustomTestStringConvertible, Sendable {
 
 private let routerKeys =
     "interface, vrid, version, peers, priority, advertisement-interval, preempt, preempt-delay, start-delay,"
-    + " interval-limit, addresses, link-local, checksum, password, strict-first-address, accept, announce, lease, checks, gate-claim, gate-release, hooks"
+    + " interval-limit, addresses, link-local, checksum, password, strict-first-address, accept, announce, lease,"
+    + " conflict-check, filtered-adverts, checks, gate-claim, gate-release, hooks"
 
 struct KeyErrorTests {
     @Test(arguments: [

@@ -104,6 +104,8 @@ extension Counter {
                     node.wakeUp(after: .seconds(4), suspended: .zero, at: now, appendingTo: &actions)
                 }
             }
+        case .addressConflicts: Mover(asMaster: true) { $0.claim(Bench.vip.address) }
+        case .filteredAdverts: Mover { $0.miss(200, inARow: 2) }
         default: nil
         }
     }

@@ -72,6 +72,48 @@ struct NodeBench {
         step { node, now, actions in node.wake(at: now, appendingTo: &actions) }
     }
 
+    static let stranger = MACAddress(2, 0, 0, 0, 0, 0x99)
+    /// Where the peers send adverts from.
+    static let peerHardware = MACAddress(2, 0, 0, 0, 0, 3)
+
+    static func glimpse(
+        _ priority: UInt8, vrid: UInt8 = 10, version: UInt8 = 3, from source: IPAddress = NodeBench.peer,
+        at hardware: MACAddress = NodeBench.peerHardware, interval: Duration = .seconds(1), hopLimit: UInt8 = 255
+    ) -> AdvertGlimpse {
+        let origin = PacketOrigin(source: source, destination: .vrrpGroup(source.family), hopLimit: hopLimit)
+        return AdvertGlimpse(
+            hardware: hardware, destination: .broadcast, origin: origin, version: version, vrid: vrid,
+            priority: priority, interval: interval)
+    }
+
+    /// The peers have been seen on the wire.
+    static let speakers: SpeakerTable = {
+        var table = SpeakerTable()
+        _ = table.see(glimpse(100), arrived: true, at: Instant(nanoseconds: 0))
+        return table
+    }()
+
+    mutating func claim(
+        _ address: IPAddress, at hardware: MACAddress = NodeBench.stranger, isAnnouncement: Bool = true,
+        interface: UInt32 = 7, speakers: SpeakerTable = NodeBench.speakers
+    ) {
+        let claim = AddressClaim(address: address, hardware: hardware, isAnnouncement: isAnnouncement)
+        step { node, now, actions in
+            node.claimHeard(
+                claim, speakers: speakers, interfaceIndex: interface, at: now, appendingTo: &actions)
+        }
+    }
+
+    mutating func miss(_ priority: UInt8, inARow count: Int, interface: UInt32 = 7) {
+        miss(Self.glimpse(priority), inARow: count, interface: interface)
+    }
+
+    mutating func miss(_ advert: AdvertGlimpse, inARow count: Int, interface: UInt32 = 7) {
+        step { node, now, actions in
+            node.advertMissed(advert, inARow: count, interfaceIndex: interface, at: now, appendingTo: &actions)
+        }
+    }
+
     func state(_ number: UInt32) -> StateName? { node.router(RouterID(number))?.stateName }
     func counter(_ counter: Counter, _ number: UInt32 = 1) -> UInt64? {
         node.router(RouterID(number))?.counters[counter]

@@ -55,6 +55,10 @@ private func mistake(_ kind: PeerDifference.Kind) -> Mistake {
             router: { $0.addresses = [InterfaceAddress(address: global, prefixLength: 64)] },
             advert: { $0.receive(200, from: NodeBench.peer6, addresses: [global]) },
             difference: .firstAddressNotLinkLocal, peer: NodeBench.peer6)
+    case .filtered:
+        Mistake(advert: { $0.miss(200, inARow: 2) }, difference: .filtered(isObeyed: true))
+    case .doesNotHear:
+        Mistake(router: { $0.priority = 255 }, advert: { $0.receive(50) }, difference: .doesNotHear(priority: 50))
     }
 }
 
@@ -76,8 +80,14 @@ private let global = IPAddress.ipv6(IPv6Address(high: 0x2001_0DB8 << 32, low: 1)
         #expect(all.filter { $0.kind == kind } == [mistake.difference])
         let kept = bench.node.differences(of: RouterID(1), at: bench.now).first { $0.what.kind == kind }
         #expect(kept?.what == mistake.difference && kept?.peer == mistake.peer)
-        // Our checksum form follows the peer's with the first advert, so there is no second that differs.
-        #expect(kept?.count == (kind == .checksumForm ? 1 : 90))
+        // Our checksum form follows the peer's with the first advert, and who does not hear is known after five intervals.
+        let count: UInt64 =
+            switch kind {
+            case .checksumForm: 1
+            case .doesNotHear: 40
+            default: 90
+            }
+        #expect(kept?.count == count)
         #expect(bench.node.differences(of: RouterID(1), at: bench.now + .seconds(61)).isEmpty, "over when unheard")
     }
 

@@ -74,6 +74,11 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
                 peer: peer, what: .addresses(own: 2, peer: 3, missing: peer, unexpected: nil),
                 first: Instant(nanoseconds: 1), last: Instant(nanoseconds: -2), count: .max)
         ]
+        snapshot.conflicts = [
+            HeardClaim(
+                address: vip6.address, hardware: MACAddress(2, 3, 4, 5, 6, 7), first: Instant(nanoseconds: 3),
+                last: Instant(nanoseconds: 4), count: 5)
+        ]
         return snapshot
     }()
 
@@ -85,7 +90,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         checksum: .pseudoHeader, password: [1, 2, 3], strictFirstAddress: true,
         announcements: AnnouncementPlan(
             rounds: [.zero, .seconds(1)], refresh: .seconds(30), kinds: [.garpReply, .rarp], pacing: .milliseconds(7)),
-        lease: .seconds(0xABCD),
+        lease: .seconds(0xABCD), conflictCheck: .hold, obeysFiltered: false,
         checks: [
             CheckReference(check: CheckID(1), effect: .fault), CheckReference(check: CheckID(2), effect: .weight(-253)),
             CheckReference(check: CheckID(3), effect: .lastResort),
@@ -156,9 +161,11 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             .addresses(own: 1, peer: 255, missing: nil, unexpected: peer), .version(own: .v3, peer: 15),
             .checksumForm(own: .message, peer: .pseudoHeader), .authentication(own: 0, peer: 2),
             .firstAddressNotLinkLocal, .bothOwner, .ownerHears(priority: 9), .equalPriority(100), .ourAddress,
+            .filtered(isObeyed: true), .doesNotHear(priority: 7),
         ].map { .notice(.peerDiffers(RouterID(1), peer: peer, what: $0)) }
         + [
             .notice(.unsteady(RouterID(1), transitions: 7, within: .seconds(60))),
+            .notice(.addressClaimed(RouterID(1), peer, by: MACAddress(2, 0, 0, 0, 0, 9), state: .resigning)),
             .notice(.flood(SocketTag(family: .ipv6, interfaceIndex: 3), isFiltering: true)),
             .interfaceCounters("eth0", snapshot.counters),
         ]

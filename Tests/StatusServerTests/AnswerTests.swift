@@ -259,6 +259,15 @@ struct AnswerTests {
                     DroppedDocument(
                         router: nil, reason: "drop-truncated", counter: "packet-length-errors", source: "192.0.2.3",
                         count: 2, at: Timestamp(milliseconds: 1500))))
+        let claimed = AgentEvent.addressClaimed(
+            router: "database", address: .ipv4(IPv4Address(192, 0, 2, 10)), by: MACAddress(2, 0, 0, 0, 0, 9),
+            state: .master, at: 1_500_000_000)
+        #expect(
+            EventDocument(claimed)
+                == .conflict(
+                    ConflictDocument(
+                        router: "database", address: "192.0.2.10", hardwareAddress: "02:00:00:00:00:09",
+                        state: .master, text: conflictSentence(.master), at: Timestamp(milliseconds: 1500))))
         let unsteady = AgentEvent.unsteady(
             router: "database", transitions: 7, within: .seconds(60), text: "text", at: 1_500_000_000)
         #expect(

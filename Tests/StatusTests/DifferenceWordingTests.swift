@@ -65,10 +65,20 @@ private func event(_ cause: Cause, after fault: Fault? = nil, delays: Bool = fal
     }
 
     @Test func `a difference without values has its sentence`() {
-        for difference in [PeerDifference.ourAddress, .firstAddressNotLinkLocal] {
+        for difference in [
+            PeerDifference.ourAddress, .firstAddressNotLinkLocal, .filtered(isObeyed: true), .doesNotHear(priority: 9),
+        ] {
             #expect(difference.values == nil && !difference.sentence.isEmpty)
         }
         #expect(PeerDifference.ourAddress.word == "our-address")
+        #expect(PeerDifference.doesNotHear(priority: 9).word == "does-not-hear")
+        let filtered = PeerDifference.filtered(isObeyed: true)
+        #expect(filtered.word == "filtered")
+        #expect(
+            filtered.sentence
+                == "its adverts come in on the wire and reach no socket: filtered by the local firewall; while they come"
+                + " this host does not take over")
+        #expect(PeerDifference.filtered(isObeyed: false).sentence.hasSuffix("this host goes by what it hears"))
     }
 
     @Test func `ST-06: every event of RFC 8347 is driven by what it is for`() {

@@ -64,6 +64,16 @@ struct DocumentTests {
                 == #"{"at":"2026-11-21T03:00:00.000Z","router":"database","text":"t","transitions":7,"type":"unsteady","#
                 + #""within-s":60}"#)
         #expect(try decodeJSON(EventDocument.self, from: Array(unsteadyText.utf8)) == unsteady)
+        let conflict = EventDocument.conflict(
+            ConflictDocument(
+                router: "database", address: "192.0.2.10", hardwareAddress: "02:00:00:00:00:09", state: .backup,
+                text: "t", at: at))
+        let conflictText = String(decoding: try jsonText(conflict), as: UTF8.self)
+        #expect(
+            conflictText
+                == #"{"address":"192.0.2.10","at":"2026-11-21T03:00:00.000Z","hardware-address":"02:00:00:00:00:09","#
+                + #""router":"database","state":"backup","text":"t","type":"address-conflict"}"#)
+        #expect(try decodeJSON(EventDocument.self, from: Array(conflictText.utf8)) == conflict)
         let dropped = EventDocument.dropped(
             DroppedDocument(
                 router: nil, reason: "drop-ttl", counter: "ip-ttl-errors", source: "192.0.2.3", count: 3, at: at))

@@ -44,6 +44,11 @@ func sampleRouter() -> RouterStatus {
             text: "it advertises every 1 s, here 100 ms is configured", first: time("2026-11-21T03:00:00.250Z"),
             last: time("2026-11-21T05:03:03.000Z"), count: 12)
     ]
+    router.conflicts = [
+        ConflictStatus(
+            address: "192.0.2.10", hardwareAddress: "02:00:00:00:00:09", first: time("2026-11-21T05:02:00.000Z"),
+            last: time("2026-11-21T05:03:00.500Z"), count: 3)
+    ]
     router.discontinuityDatetime = time("2026-11-20T03:00:00.011Z")
     router.timerLateMaxUs = 120
     router.lastTransition = TransitionStatus(
@@ -88,6 +93,8 @@ let sampleRouterJSON =
     + #""advertisement-interval-ms":100,"also-version-2":true,"#
     + #""checks":[{"check":"witness","on-failure":"fault","reason":null,"#
     + #""state":"passing"},{"check":"role","on-failure":"weight -60","reason":"exit status 1","state":"failing"}],"#
+    + #""conflicts":[{"address":"192.0.2.10","count":3,"first":"2026-11-21T05:02:00.000Z","#
+    + #""hardware-address":"02:00:00:00:00:09","last":"2026-11-21T05:03:00.500Z"}],"#
     + #""contributions":[{"check":"role","on-failure":"weight -60","reason":"exit status 1"}],"#
     + #""differences":[{"count":12,"first":"2026-11-21T03:00:00.250Z","kind":"interval","#
     + #""last":"2026-11-21T05:03:03.000Z","own-value":"100 ms","peer":"192.0.2.3","peer-value":"1 s","#

@@ -13,6 +13,7 @@ struct TextTests {
                   master     this host, 192.0.2.2, priority 90
                   FAULT      check witness: timed out
                   DIFFERS    192.0.2.3: it advertises every 1 s, here 100 ms is configured (interval, 12 times since 03:00:00.250 UTC)
+                  CONFLICT   192.0.2.10 is claimed by 02:00:00:00:00:09 (3 times, last at 05:03:00.500 UTC, 3.0 s ago)
                   held back  until 05:10:00.000 UTC (handed over at 05:00:00.000 UTC, 3 min 3 s ago)
                   priority   90 instead of 150 (weight -60: check role, exit status 1)
                   addresses  192.0.2.10/24   present
@@ -35,6 +36,7 @@ struct TextTests {
         router.state = .backup
         router.faults = []
         router.differences = []
+        router.conflicts = []
         router.held = nil
         router.contributions = []
         router.effectivePriority = 150
@@ -152,6 +154,13 @@ struct TextTests {
                 == "2026-11-21T03:00:00.000Z  database  192.0.2.3 DIFFERS  version: it differs")
         let unsteady = UnsteadyDocument(router: "database", transitions: 7, withinS: 60, text: "it flaps", at: at)
         #expect(eventText(.unsteady(unsteady)) == "2026-11-21T03:00:00.000Z  database  UNSTEADY  it flaps")
+        let conflict = ConflictDocument(
+            router: "database", address: "192.0.2.10", hardwareAddress: "02:00:00:00:00:09", state: .master,
+            text: "it is told again", at: at)
+        #expect(
+            eventText(.conflict(conflict))
+                == "2026-11-21T03:00:00.000Z  database  CONFLICT  192.0.2.10 is claimed by 02:00:00:00:00:09: it is told again"
+        )
         let dropped = DroppedDocument(
             router: "database", reason: "drop-ttl", counter: "ip-ttl-errors", source: "192.0.2.3", count: 3, at: at)
         #expect(

@@ -28,20 +28,24 @@ import Wire
         engine.send(.notice(.unsteady(RouterID(1), transitions: 7, within: .seconds(60))))
         engine.send(.notice(.dropped(nil, interface: 2, reason: .ttl, source: peer, count: 5)))
         engine.send(.notice(.dropped(RouterID(2), interface: 2, reason: .truncated, source: peer, count: 1)))
+        engine.send(
+            .notice(.addressClaimed(RouterID(1), peer, by: MACAddress(2, 0, 0, 0, 0, 9), state: .backup)))
         engine.send(.notice(.resynchronised))
-        #expect(eventually { heard.value.count == 6 })
+        #expect(eventually { heard.value.count == 7 })
         let kinds = heard.value.map { event in
             switch event {
             case .peerDiffers(let router, peer, let what, _): "\(router) \(what.word)"
             case .unsteady(let router, let transitions, _, _, _): "\(router) \(transitions)"
             case .dropped(let router, let reason, peer, let count, _): "\(router ?? "nobody") \(reason.name) \(count)"
-            case .peerDiffers, .dropped, .transition: "?"
+            case .addressClaimed(let router, let address, let hardware, .backup, _):
+                "\(router) \(address) \(hardware)"
+            case .peerDiffers, .dropped, .transition, .addressClaimed: "?"
             }
         }
         #expect(
             kinds == [
                 "web equal-priority", "calm equal-priority", "calm version", "web 7", "nobody drop-ttl 5",
-                "calm drop-truncated 1",
+                "calm drop-truncated 1", "web 192.0.2.3 02:00:00:00:00:09",
             ])
         #expect(eventually { agent.mirror.netlinkResyncs == 1 })
         let values = "own-value=100 peer-value=100"
@@ -49,6 +53,8 @@ import Wire
         #expect(eventually { agent.logged("<6>event=peer-differs router=calm", values).count == 1 })
         #expect(eventually { agent.logged("<4>event=peer-differs router=calm", "own-value=3 peer-value=2").count == 1 })
         #expect(eventually { agent.logged("<4>event=unsteady router=web").count == 1 })
+        let conflict = "<4>event=address-conflict router=web address=192.0.2.3 hardware-address=02:00:00:00:00:09"
+        #expect(eventually { agent.logged(conflict, "state=backup").count == 1 })
         agent.stop(engine)
     }
 

@@ -115,6 +115,8 @@ struct ScenarioWording {
         case .equalPriority(let priority): "has our priority \(priority)"
         case .ourAddress: "sends from our own address; dropped"
         case .firstAddressNotLinkLocal: "first address not link-local"
+        case .filtered(let isObeyed): "filtered here, \(isObeyed ? "obeyed" : "ignored")"
+        case .doesNotHear(let priority): "does not hear us, priority \(priority)"
         }
     }
 
@@ -126,6 +128,10 @@ struct ScenarioWording {
         case .announce(let range):
             let addresses = (configuration?.addresses ?? []).map(\.address.description)
             return "announces \(addresses[range.clamped(to: 0..<addresses.count)].joined(separator: ", "))"
+        case .ask(let range):
+            let addresses = (configuration?.addresses ?? []).map(\.address.description)
+            return "asks for \(addresses[range.clamped(to: 0..<addresses.count)].joined(separator: ", "))"
+        case .addressClaimed(let claim): return "warns: \(claim.hardware) claims \(claim.address)"
         case .runGate(let kind, _, let cause): return "wants the \(kind) gate run (\(text(cause)))"
         case .cancelGate: return "ends the gate"
         case .transition(let transition):

@@ -56,6 +56,7 @@ struct ScenarioPacket {
 
 /// An address that another host announced, on its way to one host.
 struct ScenarioAnnouncement {
+    var sender: Int
     var host: Int
     var arrives: Instant
     var address: IPAddress
@@ -119,14 +120,35 @@ struct ScenarioWorld {
         }
         let heard = announcements.filter { $0.arrives <= now }
         announcements.removeAll { $0.arrives <= now }
-        // Adverts before ARP, as in the engine. Who does not run forgets them: only one that resigns asks.
+        // Adverts before ARP, as in the engine. Who does not run forgets them.
         for announcement in heard where hosts[announcement.host].life == .running {
             guard let facts = hosts[announcement.host].facts, facts.isUp, facts.hasCarrier else { continue }
             var actions: [RouterAction] = []
-            hosts[announcement.host].node.announcementHeard(
-                announcement.address, interfaceIndex: facts.index, at: now, appendingTo: &actions)
+            let claim = AddressClaim(
+                address: announcement.address, hardware: hardware(announcement.sender), isAnnouncement: true)
+            hosts[announcement.host].node.claimHeard(
+                claim, speakers: speakers, interfaceIndex: facts.index, at: now, appendingTo: &actions)
             perform(actions, on: announcement.host)
         }
+    }
+
+    private func hardware(_ host: Int) -> MACAddress { MACAddress(2, 0, 0, 0, 0, UInt8(truncatingIfNeeded: host)) }
+
+    /// What everybody has seen on the wire: each host sends adverts from a hardware address of its own.
+    private var speakers: SpeakerTable {
+        var table = SpeakerTable()
+        for host in hosts.indices {
+            let facts = hosts[host].facts
+            let sources = [facts?.sourceIPv4.map(IPAddress.ipv4), facts?.sourceIPv6.map(IPAddress.ipv6)]
+            for source in sources.compactMap({ $0 }) {
+                let origin = PacketOrigin(source: source, destination: .vrrpGroup(source.family), hopLimit: 255)
+                let advert = AdvertGlimpse(
+                    hardware: hardware(host), destination: .broadcast, origin: origin, version: 3, vrid: 1,
+                    priority: 100, interval: .seconds(1))
+                _ = table.see(advert, arrived: true, at: now)
+            }
+        }
+        return table
     }
 
     mutating func wake(_ host: Int) {
@@ -199,7 +221,9 @@ struct ScenarioWorld {
         case .claim(let addresses): claim(addresses, id, on: host, &actions)
         case .release(let addresses): hosts[host].held[id]?.removeAll { addresses.contains($0) }
         case .announce(let range): announce(range, router.configuration, from: host)
-        case .runGate, .cancelGate, .transition, .peerDiffers, .unsteady, .handover, .releaseGateFailed: break
+        case .ask, .addressClaimed, .runGate, .cancelGate, .transition, .peerDiffers, .unsteady, .handover,
+            .releaseGateFailed:
+            break
         }
     }
 
@@ -237,7 +261,8 @@ struct ScenarioWorld {
         for address in configuration.addresses[range] {
             for other in hosts.indices where other != host {
                 announcements.append(
-                    ScenarioAnnouncement(host: other, arrives: now + delay, address: address.address))
+                    ScenarioAnnouncement(
+                        sender: host, host: other, arrives: now + delay, address: address.address))
             }
         }
     }

@@ -84,7 +84,9 @@ let reportSeeds: [Report] =
         .notice(.kernel(nil, call: "RTM_NEWADDR", subject: "vip", code: 13, explanation: "ipv6: disabled")),
         .notice(.leftoverRemoved(vip6, interface: "eth0")),
         .notice(.releaseGateFailed(router, .timedOut, stopping: true)),
-        .notice(.unsteady(router, transitions: 7, within: .seconds(60))), .interfaceCounters("eth0", snapshot.counters),
+        .notice(.unsteady(router, transitions: 7, within: .seconds(60))),
+        .notice(.addressClaimed(router, vip.address, by: MACAddress(2, 0, 0, 0, 0, 9), state: .master)),
+        .interfaceCounters("eth0", snapshot.counters),
     ]
     + differences.map { .notice(.peerDiffers(router, peer: vip.address, what: $0)) }
     + causes.map {

@@ -1,0 +1,188 @@
+// Which frames the engine's tap of an interface lets through: claims of our addresses in ARP and neighbour discovery, and adverts of those
+// that are not known yet. Whatever else is said on a segment, and however often, wakes nobody. A classic BPF program (pcap-filter(7) would
+// take longer to compile than a takeover may last).
+
+import CPcap
+import Wire
+
+/// The wanted frames of one interface.
+package struct TapFilter: Hashable, Sendable {
+    /// Who sends adverts from where.
+    package struct Speaker: Hashable, Sendable {
+        package var source: IPAddress
+        package var hardware: MACAddress
+
+        package init(source: IPAddress, hardware: MACAddress) {
+            self.source = source
+            self.hardware = hardware
+        }
+    }
+
+    /// More addresses of a family than this are looked for as so many ranges, with some of others between them.
+    package static let ranges = 48
+
+    /// IPv6 addresses are looked for by their last 32 bits: who reads the frame looks at all of them.
+    private var ipv4: [ClosedRange<UInt32>]
+    private var ipv6: [ClosedRange<UInt32>]
+    private var known: [Speaker]
+
+    /// Lets through who claims one of `addresses`, and adverts but for those of `known`, at most a few dozen.
+    package init(claimsOf addresses: some Sequence<IPAddress>, advertsExceptOf known: [Speaker]) {
+        var (ipv4, ipv6): (Set<UInt32>, Set<UInt32>) = ([], [])
+        for address in addresses {
+            switch address {
+            case .ipv4(let address): ipv4.insert(address.bits)
+            case .ipv6(let address): ipv6.insert(UInt32(truncatingIfNeeded: address.low))
+            }
+        }
+        self.ipv4 = Self.ranges(covering: ipv4)
+        self.ipv6 = Self.ranges(covering: ipv6)
+        self.known = known
+    }
+
+    /// The widest gaps are left out.
+    private static func ranges(covering keys: Set<UInt32>) -> [ClosedRange<UInt32>] {
+        let sorted = keys.sorted()
+        guard var begin = sorted.first, let end = sorted.last else { return [] }
+        var starts = Array(sorted.indices.dropFirst())
+        if starts.count >= ranges {
+            starts.sort { sorted[$0] - sorted[$0 - 1] > sorted[$1] - sorted[$1 - 1] }
+            starts.removeLast(starts.count - ranges + 1)
+            starts.sort()
+        }
+        var result: [ClosedRange<UInt32>] = []
+        for start in starts {
+            result.append(begin...sorted[start - 1])
+            begin = sorted[start]
+        }
+        result.append(begin...end)
+        return result
+    }
+
+    /// Whether the program lets this frame through, by libpcap's own interpreter.
+    package func passes(_ frame: [UInt8]) -> Bool {
+        let program = program
+        let length = unsafe program.withUnsafeBufferPointer { code in
+            unsafe frame.withUnsafeBufferPointer { octets in
+                unsafe bpf_filter(
+                    code.baseAddress, octets.baseAddress, UInt32(octets.count), UInt32(octets.count))
+            }
+        }
+        return length > 0
+    }
+}
+
+// MARK: - The program
+
+/// Places in a frame, octets from its beginning.
+private enum Place {
+    static let type: UInt32 = 12
+    static let hardware: UInt32 = 6
+    static let arpSender: UInt32 = 28
+    static let protocolIPv4: UInt32 = 23
+    static let sourceIPv4: UInt32 = 26
+    static let protocolIPv6: UInt32 = 20
+    /// The last 32 bits.
+    static let sourceIPv6: UInt32 = 34
+    static let typeICMPv6: UInt32 = 54
+    static let targetICMPv6: UInt32 = 74
+}
+
+extension TapFilter {
+    private typealias Code = [bpf_insn]
+
+    /// Jumps are counted from the next instruction, and conditional ones reach no further than 255: so they only ever pass over
+    /// what stands beside them, and long ways are unconditional.
+    var program: [bpf_insn] {
+        let arp = claims(ipv4, at: Place.arpSender)
+        let version6 = version6
+        var code: Code = [
+            load(half: Place.type),
+            equal(UInt32(EtherType.arp), else: 1), pass(5),
+            equal(UInt32(EtherType.ipv6), else: 1), pass(3 + arp.count),
+            equal(UInt32(EtherType.ipv4), else: 1), pass(1 + arp.count + version6.count),
+            drop,
+        ]
+        let version4: Code = [
+            load(byte: Place.protocolIPv4), equal(UInt32(vrrpProtocolNumber), else: 1), pass(1), drop,
+        ]
+        code += arp
+        code += version6
+        code += version4
+        code += adverts(.ipv4, sourceAt: Place.sourceIPv4)
+        return code
+    }
+
+    private var version6: Code {
+        let advertisement = claims(ipv6, at: Place.targetICMPv6)
+        let solicitation = claims(ipv6, at: Place.sourceIPv6)
+        let toAdverts = 9 + advertisement.count + solicitation.count
+        var code: Code = [
+            load(byte: Place.protocolIPv6), equal(UInt32(vrrpProtocolNumber), else: 1), pass(toAdverts),
+            equal(58, else: 1), pass(1), drop, load(byte: Place.typeICMPv6),
+            equal(136, else: 1), pass(3), equal(135, else: 1), pass(1 + advertisement.count),
+            drop,
+        ]
+        code += advertisement
+        code += solicitation
+        code += adverts(.ipv6, sourceAt: Place.sourceIPv6)
+        return code
+    }
+
+    private func claims(_ ranges: [ClosedRange<UInt32>], at place: UInt32) -> Code {
+        var code: Code = [load(word: place)]
+        for range in ranges {
+            code.append(atLeast(range.lowerBound, else: 2))
+            code.append(notAbove(range.upperBound, else: 1))
+            code.append(keep)
+        }
+        code.append(drop)
+        return code
+    }
+
+    private func adverts(_ family: AddressFamily, sourceAt place: UInt32) -> Code {
+        var code: Code = []
+        for speaker in known where speaker.source.family == family {
+            let source: UInt32 =
+                switch speaker.source {
+                case .ipv4(let address): address.bits
+                case .ipv6(let address): UInt32(truncatingIfNeeded: address.low)
+                }
+            let hardware = speaker.hardware.bits
+            let one: Code = [
+                load(word: place), equal(source, else: 5),
+                load(half: Place.hardware), equal(UInt32(hardware >> 32), else: 3),
+                load(word: Place.hardware + 2), equal(UInt32(truncatingIfNeeded: hardware), else: 1), drop,
+            ]
+            code += one
+        }
+        code.append(keep)
+        return code
+    }
+
+    // MARK: Instructions
+
+    private func load(word place: UInt32) -> bpf_insn { instruction(BPF_LD | BPF_W | BPF_ABS, place) }
+    private func load(half place: UInt32) -> bpf_insn { instruction(BPF_LD | BPF_H | BPF_ABS, place) }
+    private func load(byte place: UInt32) -> bpf_insn { instruction(BPF_LD | BPF_B | BPF_ABS, place) }
+
+    /// Goes on with the next instruction, or passes over so many.
+    private func equal(_ value: UInt32, else skipped: UInt8) -> bpf_insn {
+        instruction(BPF_JMP | BPF_JEQ, value, ifNot: skipped)
+    }
+    private func atLeast(_ value: UInt32, else skipped: UInt8) -> bpf_insn {
+        instruction(BPF_JMP | BPF_JGE, value, ifNot: skipped)
+    }
+    private func notAbove(_ value: UInt32, else skipped: UInt8) -> bpf_insn {
+        instruction(BPF_JMP | BPF_JGT, value, ifSo: skipped)
+    }
+
+    private func pass(_ count: Int) -> bpf_insn { instruction(BPF_JMP | BPF_JA, UInt32(count)) }
+    private var keep: bpf_insn { instruction(BPF_RET, 0x40000) }
+    private var drop: bpf_insn { instruction(BPF_RET, 0) }
+
+    /// With the constant as operand, which BPF_K, a zero, stands for.
+    private func instruction(_ code: Int32, _ value: UInt32, ifSo: UInt8 = 0, ifNot: UInt8 = 0) -> bpf_insn {
+        bpf_insn(code: UInt16(code), jt: ifSo, jf: ifNot, k: value)
+    }
+}
