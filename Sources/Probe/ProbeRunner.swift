@@ -1,8 +1,6 @@
 // The loop of `vipd probe`: sends a probe at each interval, hears the answers with their kernel stamps, and prints what
-// the log finds. One thread, three descriptors: frames, timer, signals.
+// the log finds.
 
-import Glibc
-import Kernel
 import System
 import Wire
 
@@ -23,8 +21,7 @@ package func runProbe(_ options: ProbeOptions, output: (String) -> Void) throws(
     do throws(SystemError) {
         runner = try ProbeRunner(options, path)
     } catch {
-        let hint = error.code == EPERM ? "; root or CAP_NET_RAW is needed" : ""
-        throw ProbeError("cannot probe on \(path.interface): \(error)\(hint)")
+        throw cannotBegin("probe", on: path.interface, error)
     }
     output(runner.text.opening(interval: options.interval))
     let failure = runner.run(output)
@@ -37,11 +34,7 @@ private struct ProbeRunner: ~Copyable {
     let text: ProbeText
     private(set) var log = ProbeLog()
     private let path: ProbePath
-    private let port: AnnouncementPort
-    private let tap: FrameTap
-    private let timer: TimerDescriptor
-    private let signals: SignalDescriptor
-    private var poller: Poller
+    private var segment: Segment
     private let interval: Int64
     private let count: Int
     /// Readings of the monotonic clock.
@@ -51,26 +44,8 @@ private struct ProbeRunner: ~Copyable {
     /// The last failure to send, so that it is printed once.
     private var sendFailure: Int32 = 0
 
-    private enum Token {
-        static let frames: UInt64 = 1
-        static let timer: UInt64 = 2
-        static let signals: UInt64 = 3
-    }
-
     init(_ options: ProbeOptions, _ path: ProbePath) throws(SystemError) {
-        let signals = try SignalDescriptor([SIGINT, SIGTERM])
-        let port = try AnnouncementPort(interface: path.interface)
-        let tap = try FrameTap(interface: path.interface, filter: path.filter)
-        let timer = try TimerDescriptor()
-        let poller = try Poller()
-        try poller.watch(tap.number, token: Token.frames)
-        try poller.watch(timer.number, token: Token.timer)
-        try poller.watch(signals.number, token: Token.signals)
-        self.signals = signals
-        self.port = port
-        self.tap = tap
-        self.timer = timer
-        self.poller = poller
+        segment = try Segment(interface: path.interface, filter: path.filter)
         self.path = path
         interval = nanoseconds(options.interval)
         count = options.count ?? .max
@@ -83,18 +58,17 @@ private struct ProbeRunner: ~Copyable {
 
     /// Returns why it could not go on, or nil when it ended as asked.
     mutating func run(_ output: (String) -> Void) -> SystemError? {
-        var tokens: [UInt64] = []
         var next = start
         var last = start
+        var due = start
         var attempts = 0
         var failure: SystemError?
-        timer.set(next)
         do throws(SystemError) {
             while true {
-                try poller.wait(milliseconds: -1, into: &tokens)
+                try segment.wait(until: due)
                 // Answers first: one that waits belongs to the probe before the one that is due.
                 try hear()
-                if signals.next() != nil { break }
+                if segment.isInterrupted() { break }
                 let now = Clock.monotonic()
                 if now >= next, attempts < count, next < end {
                     send(output)
@@ -105,9 +79,8 @@ private struct ProbeRunner: ~Copyable {
                 }
                 let isLast = attempts == count || next >= end
                 // The last probe gets as much time for its answer as the others, within reason.
-                let due = isLast ? last + min(max(interval, 100_000_000), 1_000_000_000) : next
+                due = isLast ? last + min(max(interval, 100_000_000), 1_000_000_000) : next
                 if isLast, now >= due { break }
-                timer.set(due)
             }
         } catch {
             failure = error
@@ -120,7 +93,7 @@ private struct ProbeRunner: ~Copyable {
     private mutating func send(_ output: (String) -> Void) {
         let now = Clock.monotonic()
         do throws(SystemError) {
-            try port.send(frame: path.frame)
+            try segment.send(path.frame)
             sendFailure = 0
             log.sent(at: elapsed(now), appendingTo: &events)
         } catch {
@@ -131,20 +104,13 @@ private struct ProbeRunner: ~Copyable {
         flush(output)
     }
 
-    /// Takes every frame that waits, at most some hundred.
     private mutating func hear() throws(SystemError) {
         let path = self.path
-        let offset = Clock.monotonic() - Clock.wall()
-        for _ in 0..<256 {
-            var responder: MACAddress?
-            var arrival: Int64 = 0
-            let isMore = try tap.next { frame, stamp in
-                responder = path.responder(in: frame)
-                arrival = stamp + offset
-            }
-            guard isMore else { return }
-            if let responder { log.heard(responder, at: elapsed(min(arrival, Clock.monotonic()))) }
+        var answers: [(hardware: MACAddress, arrival: Int64)] = []
+        try segment.hear { frame, arrival in
+            if let hardware = path.responder(in: frame) { answers.append((hardware, arrival)) }
         }
+        for answer in answers { log.heard(answer.hardware, at: elapsed(answer.arrival)) }
     }
 
     private mutating func flush(_ output: (String) -> Void) {

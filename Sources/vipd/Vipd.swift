@@ -11,7 +11,7 @@ struct Vipd: ParsableCommand {
         abstract: "Keeps virtual IP addresses alive on one of several hosts (VRRP).",
         discussion: """
             The agent is `vipd run`. All other commands ask it over its status socket, which needs root or \
-            membership in the group of the socket, except `check`, `probe` and `simulate`, which need no agent.
+            membership in the group of the socket, except `check`, `probe`, `arping` and `simulate`, which need no agent.
 
             Exit codes: 0 yes or done, 1 no, 2 it cannot be told (agent not running, no permission, state unknown), \
             64 wrong usage.
@@ -20,7 +20,7 @@ struct Vipd: ParsableCommand {
         subcommands: [
             RunCommand.self, CheckCommand.self, StatusCommand.self, WatchCommand.self, ReloadCommand.self,
             HandoverCommand.self, AnnounceCommand.self, DisableCommand.self, EnableCommand.self, UpgradeCommand.self,
-            ProbeCommand.self, SimulateCommand.self,
+            ProbeCommand.self, ArpingCommand.self, SimulateCommand.self,
         ])
 }
 
