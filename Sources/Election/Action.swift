@@ -15,8 +15,8 @@ package enum Event: Hashable, Sendable {
     case claimed
     /// The kernel refused one.
     case claimFailed(ClaimFailure)
-    /// Somebody else removed addresses that a master needs.
-    case addressesLost([InterfaceAddress])
+    /// Somebody else removed addresses that a master needs; who, as far as the kernel tells.
+    case addressesLost([InterfaceAddress], by: String = "")
     /// The gate with this number ended; nil is success.
     case gate(sequence: UInt32, failure: CheckFailure?)
     /// A reload changed what can be changed in place: everything but interface, VRID, family and version.

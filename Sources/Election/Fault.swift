@@ -61,6 +61,10 @@ package enum Fault: Hashable, Sendable {
     case claim(ClaimFailure)
     /// As master none of its adverts could be sent for three intervals; the errno of the last try. Tried again after a pause.
     case cannotSend(Int32)
+    /// Somebody else took an address off for the third time within 10 s; who, as far as the kernel tells, or empty. Tried again after a pause.
+    case addressRemoved(InterfaceAddress, by: String)
+    /// Somebody else has put an address there that is only the master's to have.
+    case addressNotOurs(InterfaceAddress)
 }
 
 /// A check's part in the effective priority.

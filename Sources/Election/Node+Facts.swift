@@ -45,12 +45,13 @@ extension Node {
         send(failure.map { .claimFailed($0) } ?? .claimed, to: index, now, &actions)
     }
 
-    /// Addresses that a master needs were removed by somebody else.
+    /// Addresses that a master needs were removed by somebody else, `process`, as far as the kernel tells.
     package mutating func addressesLost(
-        _ id: RouterID, _ addresses: [InterfaceAddress], at now: Instant, appendingTo actions: inout [RouterAction]
+        _ id: RouterID, _ addresses: [InterfaceAddress], by process: String = "", at now: Instant,
+        appendingTo actions: inout [RouterAction]
     ) {
         guard let index = index(of: id) else { return }
-        send(.addressesLost(addresses), to: index, now, &actions)
+        send(.addressesLost(addresses, by: process), to: index, now, &actions)
     }
 
     /// A master announces its addresses again, within a second; the operator wants to be sure that neighbours and switches know them.

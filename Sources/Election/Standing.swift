@@ -38,7 +38,7 @@ package struct Standing: Hashable, Sendable {
             && !faults.contains { fault in
                 switch fault {
                 case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket: true
-                case .check, .gate, .claim, .cannotSend: false
+                case .check, .gate, .claim, .cannotSend, .addressRemoved, .addressNotOurs: false
                 }
             }
     }
@@ -60,6 +60,8 @@ package struct InterfaceFacts: Hashable, Sendable {
     package var globalIPv6: IPv6Address?
     /// The usable addresses that are not virtual ones, with their networks, in ascending order; only where a router has peers.
     package var networks: [InterfaceAddress] = []
+    /// Addresses of its virtual routers that somebody else has put there, in ascending order.
+    package var foreign: [IPAddress] = []
     /// Why the advert socket of a family could not be opened; the errno.
     package var socketErrorIPv4: Int32?
     package var socketErrorIPv6: Int32?
@@ -101,7 +103,14 @@ package struct InterfaceFacts: Hashable, Sendable {
         guard facts.hasCarrier else { return [.noCarrier] }
         let socketError = configuration.family == .ipv4 ? facts.socketErrorIPv4 : facts.socketErrorIPv6
         if let socketError { return [.socket(socketError)] }
-        return facts.source(for: configuration) == nil ? [.noSourceAddress] : []
+        var faults: [Fault] = facts.source(for: configuration) == nil ? [.noSourceAddress] : []
+        // What an owner has is its own (RFC 9568 §1.7).
+        if !facts.foreign.isEmpty, !configuration.isOwner,
+            let address = configuration.addresses.first(where: { facts.foreign.contains($0.address) })
+        {
+            faults.append(.addressNotOurs(address))
+        }
+        return faults
     }
 }
 

@@ -34,11 +34,8 @@ extension VirtualRouter {
             resign(&actions)
             isClaimDoubtful = true
             pause(for: .claim(failure), now, &actions)
-        case .addressesLost(let addresses):
-            // Promise 8: what somebody else deleted is put back, and announced when it is (`claimed`).
-            // One that a reload has taken out meanwhile is not wanted any more.
-            let wanted = addresses.filter { configuration.addresses.contains($0) }
-            if !wanted.isEmpty { actions.append(.claim(wanted)) }
+        case .addressesLost(let addresses, let process):
+            lose(addresses, to: process, master, now, &actions)
         case .gate(let sequence, let failure):
             finishReleaseGate(master, sequence, failure, now, &actions)
         case .wokeUp(let absence, let suspended):

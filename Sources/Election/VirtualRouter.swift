@@ -60,6 +60,8 @@ package struct VirtualRouter: Hashable, Sendable {
         var answers = AnswerLimiter()
         /// When each address was last announced because another host claimed it.
         var defended: [IPAddress: Instant] = [:]
+        /// When each was taken off the interface by somebody else.
+        var losses: [InterfaceAddress: Losses] = [:]
         /// Who goes on advertising a lower priority.
         var contender: Contender?
         /// The release gate that is awaited before leaving.
@@ -113,6 +115,9 @@ package struct VirtualRouter: Hashable, Sendable {
     package private(set) var deadline: Instant?
     var pause: Pause?
     var pauseLength = Duration.seconds(1)
+    /// When it was last given up because addresses were taken off again and again, and the pause after it.
+    var lastTaken: Instant?
+    var takenPause = Duration.seconds(1)
     var gateSequence: UInt32 = 0
     /// Active_Adver_Interval: the own interval until an advert teaches another (version 3).
     package internal(set) var masterInterval: Duration

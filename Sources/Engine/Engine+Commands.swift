@@ -244,7 +244,9 @@ extension Engine {
                 return moved || (removed && !table.isPresent(address, on: link.index))
             }
             guard !gone.isEmpty else { continue }
-            node.addressesLost(id, gone, at: now, appendingTo: &actions)
+            let port = gone.lazy.compactMap { changes.removers[PlacedAddress(address: $0, index: link.index)] }.first
+            node.addressesLost(
+                id, gone, by: port.map { processName(ofPort: $0) } ?? "", at: now, appendingTo: &actions)
             perform()
         }
         if !changes.interfaces.isEmpty { closeUnusedPorts() }
@@ -271,6 +273,7 @@ extension Engine {
         if case .ipv6(let address)? = table.source(on: link.index, .ipv6, preferring: present, excluding: virtual) {
             facts.globalIPv6 = address
         }
+        facts.foreign = table.foreign(virtual, on: link.index).filter { !requests.cannotMark($0.family) }
         if users.contains(where: { $0.configuration.isUnicast }) {
             facts.networks = table.networks(on: link.index, excluding: virtual)
         }

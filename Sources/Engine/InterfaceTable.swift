@@ -61,6 +61,8 @@ struct InterfaceTable {
     private var changed: Set<String> = []
     private var changedByUs: Set<PlacedAddress> = []
     private var removed: Set<PlacedAddress> = []
+    /// Who asked the kernel to take them off, where it told.
+    private var removers: [PlacedAddress: UInt32] = [:]
     /// Interfaces that neighbours and switches may look for at the wrong place.
     private var moved: Set<String> = []
 
@@ -100,7 +102,8 @@ struct InterfaceTable {
             // Otherwise a renewed lifetime, or an event of what a dump has told already.
             guard old != state else { return }
             note(state, isOurs: state.isOurs && old?.isOurs ?? true)
-        case .addressRemoved(let state):
+        case .addressRemoved(let state, let port):
+            if port != 0 { removers[state.placed] = port }
             addresses[state.interfaceIndex]?.remove(state.address)
             removed.insert(state.placed)
             note(state, isOurs: state.isOurs)
@@ -125,15 +128,17 @@ struct InterfaceTable {
     /// The changes since the last call. An interface on which only addresses of ours came or went, `byUs`, is not in `interfaces`: nothing
     /// that elections go by has changed there. What is behind those in `moved` has to be announced again.
     mutating func takeChanges() -> (
-        interfaces: [String], byUs: Set<PlacedAddress>, removed: Set<PlacedAddress>, moved: [String]
+        interfaces: [String], byUs: Set<PlacedAddress>, removed: Set<PlacedAddress>, removers: [PlacedAddress: UInt32],
+        moved: [String]
     ) {
         defer {
+            removers.removeAll(keepingCapacity: true)
             moved.removeAll(keepingCapacity: true)
             changed.removeAll(keepingCapacity: true)
             changedByUs.removeAll(keepingCapacity: true)
             removed.removeAll(keepingCapacity: true)
         }
-        return (changed.sorted(), changedByUs, removed, moved.sorted())
+        return (changed.sorted(), changedByUs, removed, removers, moved.sorted())
     }
 
     /// One of this host's interfaces has this hardware address.
@@ -151,6 +156,11 @@ struct InterfaceTable {
     /// Those of `wanted` that are on the interface, in their order.
     func states(of wanted: [InterfaceAddress], on index: UInt32) -> [AddressState] {
         addresses[index]?.states(of: wanted) ?? []
+    }
+
+    /// Those of `virtual` that are on the interface and carry no tag of ours, in ascending order.
+    func foreign(_ virtual: Set<IPAddress>, on index: UInt32) -> [IPAddress] {
+        (addresses[index]?.others ?? []).map(\.address.address).filter { virtual.contains($0) }.sorted()
     }
 
     /// Everything that carries our tag.

@@ -130,7 +130,9 @@ package enum KernelEvent: Hashable, Sendable {
     case linkRemoved(index: UInt32, name: String)
     /// New, or changed in some way; a renewed lifetime is one too.
     case address(AddressState)
-    case addressRemoved(AddressState)
+    /// `by` is the netlink port of who asked for it, which is mostly the number of a process; 0 when the kernel does not tell (IPv6, and what
+    /// it does itself).
+    case addressRemoved(AddressState, by: UInt32 = 0)
     /// What is behind this interface has moved, and neighbours and switches should be told: a bond has another active port, a guest
     /// another host (NETDEV_NOTIFY_PEERS).
     case peersToNotify(index: UInt32)

@@ -30,6 +30,8 @@ struct NetlinkMessage {
     var type: UInt16
     var flags: UInt16
     var sequence: UInt32
+    /// nlmsg_pid: of an event, the port of who caused it.
+    var port: UInt32
     var body: Range<Int>
     /// Where the next message starts; may be beyond the end.
     var next: Int
@@ -38,11 +40,13 @@ struct NetlinkMessage {
     init?(in bytes: Span<UInt8>, at offset: Int) {
         guard let length = bytes.number32(at: offset), let type = bytes.number16(at: offset + 4),
             let flags = bytes.number16(at: offset + 6), let sequence = bytes.number32(at: offset + 8),
-            length >= Netlink.headerLength, Int(length) <= bytes.count - offset
+            let port = bytes.number32(at: offset + 12), length >= Netlink.headerLength,
+            Int(length) <= bytes.count - offset
         else { return nil }
         self.type = type
         self.flags = flags
         self.sequence = sequence
+        self.port = port
         body = (offset + Netlink.headerLength)..<(offset + Int(length))
         next = offset + (Int(length) + 3) & ~3
     }
@@ -91,7 +95,7 @@ package enum NetlinkParser {
             return .address(address)
         case Netlink.deleteAddress:
             guard let address = address(bytes, message.body) else { return nil }
-            return .addressRemoved(address)
+            return .addressRemoved(address, by: message.port)
         default:
             return nil
         }

@@ -109,6 +109,13 @@ extension Fault {
         case .cannotSend(let code):
             writer.write(UInt8(8))
             writer.write(code)
+        case .addressRemoved(let address, let process):
+            writer.write(UInt8(9))
+            writer.write(address)
+            writer.write(process)
+        case .addressNotOurs(let address):
+            writer.write(UInt8(10))
+            writer.write(address)
         }
     }
 
@@ -127,6 +134,10 @@ extension Fault {
             let address = try reader.interfaceAddress()
             self = .claim(ClaimFailure(address: address, code: try reader.integer(Int32.self)))
         case 8: self = .cannotSend(try reader.integer(Int32.self))
+        case 9:
+            let address = try reader.interfaceAddress()
+            self = .addressRemoved(address, by: try reader.text())
+        case 10: self = .addressNotOurs(try reader.interfaceAddress())
         case let other: throw .unknown(other)
         }
     }

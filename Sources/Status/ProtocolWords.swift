@@ -37,14 +37,14 @@ package enum ProtocolEvent: String, Hashable, Sendable, CaseIterable {
             switch fault {
             case .interfaceMissing, .interfaceDown, .noCarrier, .socket, .cannotSend: self = .interfaceDown
             case .noSourceAddress: self = .noPrimaryIPAddress
-            case .claim: self = .noVirtualIPAddresses
+            case .claim, .addressRemoved, .addressNotOurs: self = .noVirtualIPAddresses
             case .check, .gate: self = .shutdown
             }
         case .recovered:
             switch fault {
             case .interfaceMissing, .interfaceDown, .noCarrier, .socket, .cannotSend: self = .interfaceUp
             case .noSourceAddress: self = .primaryIPAddress
-            case .claim: self = .virtualIPAddresses
+            case .claim, .addressRemoved, .addressNotOurs: self = .virtualIPAddresses
             case .check, .gate, nil: self = .startup
             }
         }

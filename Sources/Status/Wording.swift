@@ -127,6 +127,8 @@ extension Fault {
         case .gate: "gate-claim"
         case .claim: "claim"
         case .cannotSend: "cannot-send"
+        case .addressRemoved: "address-removed"
+        case .addressNotOurs: "address-not-ours"
         }
     }
 
@@ -151,6 +153,10 @@ extension Fault {
             "the kernel refused \(failure.address): \(errorText(failure.code))\(failure.code == EPERM ? " (needs CAP_NET_ADMIN)" : "")"
         case .cannotSend(let code):
             "no advert could be sent for three intervals: \(errorText(code))\(Self.sendHint(code))"
+        case .addressRemoved(let address, let process):
+            "\(address) was taken off three times in 10 s, last by \(process.isEmpty ? "somebody else" : process)"
+        case .addressNotOurs(let address):
+            "somebody else has put \(address.address) on the interface; take it off there, or make this host its owner"
         }
     }
 
@@ -166,7 +172,8 @@ extension Fault {
     package var check: CheckID? {
         switch self {
         case .check(let check, _): check
-        case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket, .gate, .claim, .cannotSend:
+        case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket, .gate, .claim, .cannotSend,
+            .addressRemoved, .addressNotOurs:
             nil
         }
     }
@@ -177,7 +184,7 @@ extension Fault {
         case .check(_, let failure), .gate(let failure): failure.reason
         case .socket(let code), .cannotSend(let code): errorText(code)
         case .claim(let failure): errorText(failure.code)
-        case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress: nil
+        case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .addressRemoved, .addressNotOurs: nil
         }
     }
 }

@@ -78,7 +78,7 @@ struct NetlinkMonitorTests {
             #expect(added != nil)
             try sh("ip address del 10.9.0.100/32 dev va")
             let removed = try event(from: monitor, into: &all) {
-                if case .addressRemoved(let state) = $0 { state.address == wanted && state.isOurs } else { false }
+                if case .addressRemoved(let state, _) = $0 { state.address == wanted && state.isOurs } else { false }
             }
             #expect(removed != nil)
             all = []

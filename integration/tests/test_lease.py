@@ -272,7 +272,7 @@ def test_a_deleted_address_comes_back_with_its_lease(make_lab, family):
     lab = make_lab(hosts=("a",))
     a = Agent(lab["a"], {"database": database(family)}).start()
     a.wait_state("master")
-    for _ in range(5):
+    for _ in range(2):
         lab["a"].ip("address", "del", family.vip_prefix(), "dev", "eth0", check=False)
         wait_until(lambda: lab["a"].has(family.vip()), 5, "it is put back")
     assert 0 < valid(lab["a"], family.vip()) <= LEASE

@@ -65,6 +65,8 @@ struct ScenarioWording {
         case .noSourceAddress: "no source address"
         case .socket(let code): "socket, errno \(code)"
         case .cannotSend(let code): "adverts cannot be sent, errno \(code)"
+        case .addressRemoved(let address, _): "\(address) is taken off again and again"
+        case .addressNotOurs(let address): "\(address) is there and not ours"
         }
     }
 

@@ -30,7 +30,7 @@ private func check(_ event: KernelEvent) {
         promise(!link.name.utf8.contains(0), "a name ends before its zero")
     case .linkRemoved(_, let name):
         promise(!name.utf8.contains(0), "a name ends before its zero")
-    case .address(let state), .addressRemoved(let state):
+    case .address(let state), .addressRemoved(let state, _):
         let address = state.address
         promise(address.prefixLength <= address.address.family.hostPrefixLength, "a prefix fits its family")
         promise(!(state.isTentative && state.isUsable), "what is tentative is not usable")

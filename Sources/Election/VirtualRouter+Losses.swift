@@ -1,0 +1,48 @@
+// Addresses that somebody else takes off a master's interface. They are put back and announced (promise 8): an operator who means it uses
+// `vipd disable`. Whoever goes on taking them off would make this host come and go for the clients, so others may try.
+
+import Wire
+
+extension VirtualRouter {
+    /// So often within `lossWindow` one address is put back; the next time the router resigns.
+    static let lossesBorne = 2
+    static let lossWindow = Duration.seconds(10)
+    /// After more than this without, the pauses begin anew with the shortest.
+    static let lossMemory = Duration.seconds(120)
+
+    /// The times at which one address was lost lately, the oldest first.
+    struct Losses: Hashable, Sendable {
+        var times: [Instant] = []
+    }
+
+    /// `process` is who took them off, as far as the kernel tells.
+    mutating func lose(
+        _ addresses: [InterfaceAddress], to process: String, _ master: Master, _ now: Instant,
+        _ actions: inout [Action]
+    ) {
+        // One that a reload has taken out meanwhile is not wanted any more.
+        let wanted = addresses.filter { configuration.addresses.contains($0) }
+        guard !wanted.isEmpty else { return }
+        var master = master
+        var taken: InterfaceAddress?
+        for address in wanted {
+            var times = master.losses[address]?.times.filter { now - $0 < Self.lossWindow } ?? []
+            if times.count >= Self.lossesBorne { taken = taken ?? address }
+            times.append(now)
+            master.losses[address] = Losses(times: times)
+        }
+        guard let taken else {
+            state = .master(master)
+            actions.append(.claim(wanted))
+            return
+        }
+        if let sequence = master.releaseGate { actions.append(.cancelGate(sequence: sequence)) }
+        resign(&actions)
+        isClaimDoubtful = true
+        let isAgain = lastTaken.map { now - $0 < Self.lossMemory } ?? false
+        takenPause = isAgain ? min(takenPause * 2, .seconds(60)) : .seconds(1)
+        lastTaken = now
+        pauseLength = takenPause
+        pause(for: .addressRemoved(taken, by: process), now, &actions)
+    }
+}
