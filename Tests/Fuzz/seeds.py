@@ -42,6 +42,16 @@ def frames():
     for vector in VECTORS["frames"]:
         yield b"\0" + bytes.fromhex(vector["hex"])
         yield b"\1" + bytes.fromhex(vector["hex"])
+    for vector in VECTORS["vectors"]:
+        source, destination = ipaddress.ip_address(vector["src"]), ipaddress.ip_address(vector["dst"])
+        payload = bytes.fromhex(vector["hex"])
+        if source.version != destination.version:
+            continue
+        if source.version == 4:
+            head = struct.pack("!HBBHHHBBH", 0x0800, 0x45, 0, 20 + len(payload), 0, 0, vector["ttl"], 112, 0)
+        else:
+            head = struct.pack("!HIHBB", 0x86DD, 0x60000000, len(payload), 112, vector["ttl"])
+        yield b"\0" + bytes.fromhex("01005e000012020000000001") + head + source.packed + destination.packed + payload
 
 
 def netlink():

@@ -76,7 +76,7 @@ private func event(_ cause: Cause, after fault: Fault? = nil, delays: Bool = fal
         #expect(filtered.word == "filtered")
         #expect(
             filtered.sentence
-                == "its adverts come in on the wire and reach no socket: filtered by the local firewall; while they come"
+                == "its adverts come in on the wire and reach no socket: filtered by the local firewall, or by rp_filter; while they come"
                 + " this host does not take over")
         #expect(PeerDifference.filtered(isObeyed: false).sentence.hasSuffix("this host goes by what it hears"))
     }

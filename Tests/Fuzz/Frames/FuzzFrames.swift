@@ -1,5 +1,5 @@
-// Fuzzes what reads whole Ethernet frames: ARP and RARP, neighbour advertisements and solicitations. A frame that is read
-// is written again to the same octets (ARP) or to the same value (neighbour discovery, where options may repeat).
+// Fuzzes what reads whole Ethernet frames: ARP and RARP, neighbour advertisements and solicitations, and what is overheard. A frame that is
+// read is written again to the same octets (ARP) or to the same value (neighbour discovery, where options may repeat).
 
 import FuzzSupport
 import Wire
@@ -30,7 +30,24 @@ public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 
         let again = solicitation.frame(source: ethernet.source, destination: ethernet.destination)
         promise(NeighborSolicitation(frame: again.span) == solicitation, "a solicitation survives")
     }
+    overhear(frame)
     return 0
+}
+
+private func overhear(_ frame: [UInt8]) {
+    let claim = AddressClaim(frame: frame.span)
+    let advert = AdvertGlimpse(frame: frame.span)
+    promise(claim == nil || advert == nil, "who claims an address sends no advert")
+    if let claim {
+        let isNeighbour = EthernetHeader(frame: frame.span)?.type == EtherType.ipv6
+        promise((claim.address.family == .ipv6) == isNeighbour, "the family is the frame's")
+    }
+    if let advert { promise(advert.interval >= .milliseconds(10), "an interval can be waited for") }
+    switch Overheard(frame: frame.span) {
+    case .claim(let other): promise(other == claim, "it is the claim")
+    case .advert(let other): promise(other == advert, "it is the advert")
+    case nil: promise(claim == nil && advert == nil, "nothing is left out")
+    }
 }
 
 private func repairChecksum(_ frame: inout [UInt8]) {
