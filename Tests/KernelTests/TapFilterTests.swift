@@ -70,7 +70,9 @@ private func advert(from source: IPAddress, _ hardware: MACAddress) -> [UInt8] {
         let known = (0..<32).map { TapFilter.Speaker(source: address($0, family), hardware: mine) }
         let filter = TapFilter(claimsOf: [address(1, .ipv4), address(1, .ipv6)], advertsExceptOf: known)
         #expect(!filter.passes(advert(from: source, mine)))
-        #expect(filter.passes(advert(from: source, theirs)), "another hardware address")
+        for other in [theirs, MACAddress(6, 0, 0, 0, 0, 1)] {
+            #expect(filter.passes(advert(from: source, other)), "another hardware address")
+        }
         #expect(filter.passes(advert(from: address(40, family), mine)), "another source")
         let none = TapFilter(claimsOf: [], advertsExceptOf: [])
         #expect(none.passes(advert(from: source, mine)))
