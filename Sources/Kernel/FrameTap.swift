@@ -1,5 +1,5 @@
 // Hears whole Ethernet frames that come in on an interface and match a filter, by libpcap: answers to the probes of the
-// command line, and the announcements of others for the engine. Adverts are heard on sockets of their own.
+// command line, and what the engine overhears beside its sockets. Adverts are heard on sockets of their own.
 
 import CPcap
 import Glibc

@@ -59,7 +59,8 @@ extension PeerDifference {
         case .filtered(let isObeyed):
             let consequence =
                 isObeyed ? "while they come this host does not take over" : "this host goes by what it hears"
-            return "its adverts come in on the wire and reach no socket: filtered by the local firewall, or by rp_filter; \(consequence)"
+            return "its adverts come in on the wire and reach no socket: filtered by the local firewall, or by"
+                + " rp_filter; \(consequence)"
         case .doesNotHear(let priority):
             return "it goes on advertising priority \(priority) though this host answers: it does not hear this host"
         }
