@@ -1,10 +1,17 @@
-"""What others do to a master's addresses: put back, given up after the third time, or named because it is not ours to change."""
+"""What others do to a host beside the agent: to its addresses, links, neighbours and settings. Afterwards the kernel's state is the wanted one,
+or the agent has resigned with a reason that names it."""
 
 import time
+from dataclasses import dataclass
 
+import pytest
+
+import netlink
 from agent import Agent
 from cases import database, follows, holders, one_holder, start_pair
-from lab import wait_until
+from lab import IPV4, IPV6, wait_until
+
+TAG = 112  # IFA_PROTO of what the agent adds
 
 
 def faults(agent):
@@ -74,3 +81,103 @@ def test_an_address_left_by_others_at_the_start_is_never_removed(lab, family):
     assert faults(agent)[0][0] == "address-not-ours"
     agent.stop()
     assert lab["a"].has(family.vip())
+
+
+@dataclass(frozen=True)
+class Interference:
+    """Shell commands on the master's host, and what undoes them. With `reasons` the master resigns for one of them, without it stays; over both
+    families unless one is named. `{}` names are filled in: see `places`."""
+
+    name: str
+    commands: str
+    reasons: tuple = ()
+    undo: str = ""
+    families: tuple = (IPV4, IPV6)
+    mac: str = None
+
+    def __str__(self):
+        return self.name.replace(" ", "-")
+
+
+OTHER_MAC = "02:00:00:00:00:aa"
+INTERFERENCES = [
+    Interference("the address is deleted", "ip address del {vip_prefix} dev eth0"),
+    Interference("the address is deleted twice", "ip address del {vip_prefix} dev eth0; sleep 1; ip address del {vip_prefix} dev eth0"),
+    Interference("it is deleted three times", "for i in 1 2 3; do ip address del {vip_prefix} dev eth0; sleep 0.5; done", ("address-removed",)),
+    Interference("it is given a lifetime of a second", "ip address change {vip_prefix} dev eth0 valid_lft 1 preferred_lft 1", families=(IPV4,)),
+    Interference("it is given a lifetime for ever", "ip address change {vip_prefix} dev eth0 valid_lft forever preferred_lft forever", families=(IPV4,)),
+    Interference("it is added with another prefix", "ip address add {vip}/32 dev eth0", ("address-not-ours",), "ip address del {vip}/32 dev eth0",
+                 families=(IPV4,)),
+    Interference("another address is added", "ip address add {other}/{bits} dev eth0 {nodad}"),
+    Interference("another address comes and goes", "ip address add {other}/{bits} dev eth0 {nodad}; sleep 0.3; ip address del {other}/{bits} dev eth0"),
+    Interference("the host's own address is deleted", "ip address del {source}/{source_bits} dev eth0", ("no-source-address",),
+                 "ip address add {source}/{source_bits} dev eth0 {nodad}"),
+    Interference("all addresses are flushed", "ip -{number} address flush dev eth0", ("no-source-address",),
+                 "ip address add {source}/{source_bits} dev eth0 {nodad}"),
+    Interference("neighbours are flushed", "ip neighbour flush dev eth0"),
+    Interference("a neighbour entry is made for the address", "ip neighbour replace {vip} lladdr 02:00:00:00:00:99 dev eth0 nud permanent"),
+    Interference("the interface goes down", "ip link set eth0 down", ("interface-down",), "ip link set eth0 up"),
+    Interference("the interface is renamed", "ip link set eth0 down; ip link set eth0 name eth9; ip link set eth9 up",
+                 ("interface-missing", "interface-down"), "ip link set eth9 down; ip link set eth9 name eth0; ip link set eth0 up"),
+    Interference("the interface is deleted", "ip link del eth0", ("interface-missing",)),
+    Interference("the hardware address changes", f"ip link set eth0 address {OTHER_MAC}", mac=OTHER_MAC),
+    Interference("the MTU changes", "ip link set eth0 mtu 1400"),
+    Interference("the queue becomes short", "ip link set eth0 txqueuelen 1"),
+    Interference("it listens to everything", "ip link set eth0 promisc on allmulticast on"),
+    Interference("an alias is given", "ip link set eth0 alias uplink"),
+    Interference("a queueing discipline is put on", "tc qdisc replace dev eth0 root pfifo limit 100"),
+    Interference("adverts are dropped on the way out",
+                 "nft 'table inet x {{ chain o {{ type filter hook output priority 0; meta l4proto 112 drop; }}; }}'", ("cannot-send",),
+                 "nft delete table inet x"),
+    Interference("adverts are dropped on the way in", "nft 'table inet x {{ chain i {{ type filter hook input priority 0; meta l4proto 112 drop; }}; }}'"),
+    Interference("secondaries are not promoted", "sysctl -qw net.ipv4.conf.eth0.promote_secondaries=0", families=(IPV4,)),
+    Interference("ARP is announced and filtered", "sysctl -qw net.ipv4.conf.eth0.arp_announce=2 net.ipv4.conf.eth0.arp_filter=1 net.ipv4.conf.eth0.arp_notify=1",
+                 families=(IPV4,)),
+    Interference("ARP is answered on the right interface only", "sysctl -qw net.ipv4.conf.eth0.arp_ignore=1", families=(IPV4,)),
+    Interference("reverse paths are filtered", "sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.eth0.rp_filter=1", families=(IPV4,)),
+    Interference("the host becomes a router", "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1"),
+    Interference("IPv6 is switched off", "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1", ("no-source-address", "claim"),
+                 "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0", families=(IPV6,)),
+    Interference("IPv6 is switched off beside it", "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1", families=(IPV4,)),
+    Interference("IPv6 makes no addresses of its own", "sysctl -qw net.ipv6.conf.eth0.addr_gen_mode=1", families=(IPV6,)),
+    Interference("duplicates are looked for", "sysctl -qw net.ipv6.conf.eth0.accept_dad=2", families=(IPV6,)),
+]
+
+
+def places(host, family):
+    source = host.source(family)
+    return {"vip": family.vip(), "vip_prefix": family.vip_prefix(), "other": family.address(88), "bits": family.bits, "source": source,
+            "source_bits": 64 if family.ipv6 else family.bits, "nodad": "nodad" if family.ipv6 else "", "number": 6 if family.ipv6 else 4}
+
+
+def holds(host, family):
+    """The address is on the interface, as the agent put it there; False where there is no such interface."""
+    try:
+        return netlink.addresses(host).get(family.vip(), {}).get("proto") == TAG
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("interference, family", [
+    pytest.param(item, family, id=f"{item}-{family}") for item in INTERFERENCES for family in item.families])
+def test_afterwards_the_state_is_the_wanted_one_or_it_has_resigned(lab, interference, family):
+    a, b = start_pair(lab, family, advertisement_interval="100ms")
+    host = lab["a"]
+    names = places(host, family)
+    moves = a.statistic("master-transitions")
+    host.run("sh", "-c", interference.commands.format(**names))
+    if interference.reasons:
+        wait_until(lambda: {entry["fault"] for entry in a.router()["faults"]} & set(interference.reasons), 5,
+                   lambda: f"one of {interference.reasons}, not {a.router()['faults']}", every=0.05)
+        b.wait_state("master")
+        wait_until(lambda: not holds(host, family), 3, "it has let go")
+        follows(lab, family.vip(), "b")
+        host.run("sh", "-c", interference.undo.format(**names))
+    else:
+        time.sleep(2.5)
+        assert a.state() == "master" and a.statistic("master-transitions") == moves, a.router()["last-transition"]
+        assert holds(host, family)
+        follows(lab, family.vip(), "a", mac=interference.mac)
+    if interference.undo or not interference.reasons:
+        keeper = one_holder(lab, family.vip())
+        assert {"a": a, "b": b}[keeper].state() == "master"
