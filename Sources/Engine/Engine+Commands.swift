@@ -273,7 +273,7 @@ extension Engine {
         if case .ipv6(let address)? = table.source(on: link.index, .ipv6, preferring: present, excluding: virtual) {
             facts.globalIPv6 = address
         }
-        facts.foreign = table.foreign(virtual, on: link.index).filter { !requests.cannotMark($0.family) }
+        facts.foreign = foreign(virtual, on: link.index)
         if users.contains(where: { $0.configuration.isUnicast }) {
             facts.networks = table.networks(on: link.index, excluding: virtual)
         }
@@ -293,6 +293,16 @@ extension Engine {
             framesAwaited.append(name)
         }
         node.interface(name, facts, at: now, appendingTo: &actions)
+    }
+
+    /// Those of `virtual` that somebody else has put on the interface. One that we hold is ours, even if somebody has changed it and our tag
+    /// with it, which the next renewal puts right.
+    private func foreign(_ virtual: Set<IPAddress>, on index: UInt32) -> [IPAddress] {
+        table.untagged(virtual, on: index).filter { address in
+            guard !requests.cannotMark(address.address.family) else { return false }
+            guard let holder = claimants[PlacedAddress(address: address, index: index)] else { return true }
+            return !(node.look(at: holder) { $0.wantedAddresses.contains(address) } ?? false)
+        }.map(\.address)
     }
 
     /// Makes sure that there is an advert socket and that it hears the group if somebody wants that; the errno if there cannot

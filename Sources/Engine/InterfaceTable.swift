@@ -159,8 +159,9 @@ struct InterfaceTable {
     }
 
     /// Those of `virtual` that are on the interface and carry no tag of ours, in ascending order.
-    func foreign(_ virtual: Set<IPAddress>, on index: UInt32) -> [IPAddress] {
-        (addresses[index]?.others ?? []).map(\.address.address).filter { virtual.contains($0) }.sorted()
+    func untagged(_ virtual: Set<IPAddress>, on index: UInt32) -> [InterfaceAddress] {
+        (addresses[index]?.others ?? []).map(\.address).filter { virtual.contains($0.address) }
+            .sorted { $0.address < $1.address }
     }
 
     /// Everything that carries our tag.
