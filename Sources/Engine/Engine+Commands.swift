@@ -233,6 +233,8 @@ extension Engine {
         for name in changes.moved { node.announce(interface: name, at: now, appendingTo: &actions) }
         perform()
         touched = Set(touched).union(claimants(of: changes.removed)).sorted()
+        // Whoever flushes an interface takes addresses of hundreds of routers: it is asked once who it was.
+        var processes: [UInt32: String] = [:]
         for id in touched {
             // Also while others of a claim are still being put on: what is lost of it is then put on again.
             guard let router = node.router(id), router.isAdvertising,
@@ -244,9 +246,11 @@ extension Engine {
                 return moved || (removed && !table.isPresent(address, on: link.index))
             }
             guard !gone.isEmpty else { continue }
-            let port = gone.lazy.compactMap { changes.removers[PlacedAddress(address: $0, index: link.index)] }.first
-            node.addressesLost(
-                id, gone, by: port.map { processName(ofPort: $0) } ?? "", at: now, appendingTo: &actions)
+            let ports = gone.lazy.compactMap { changes.removers[PlacedAddress(address: $0, index: link.index)] }
+            let port = ports.first ?? 0
+            let process = processes[port] ?? processName(ofPort: port)
+            processes[port] = process
+            node.addressesLost(id, gone, by: process, at: now, appendingTo: &actions)
             perform()
         }
         if !changes.interfaces.isEmpty { closeUnusedPorts() }
