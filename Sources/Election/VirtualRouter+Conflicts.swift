@@ -46,7 +46,7 @@ extension VirtualRouter {
     mutating func consider(
         _ claim: AddressClaim, _ speakers: SpeakerTable, _ backup: Backup, _ now: Instant, _ actions: inout [Action]
     ) {
-        if backup.asked != nil, backup.takeover == .silence {
+        if backup.hasAsked, backup.takeover == .silence {
             if configuration.conflictCheck == .hold, !backup.hasHeld {
                 var backup = backup
                 backup.hasHeld = true
@@ -82,7 +82,7 @@ extension VirtualRouter {
 
     /// When a silent master's addresses are asked for: the beginning of the skew time, which costs no time.
     func conflictCheckDue(_ backup: Backup) -> Instant? {
-        guard configuration.conflictCheck != .off, backup.asked == nil, backup.gate == nil,
+        guard configuration.conflictCheck != .off, !backup.hasAsked, backup.gate == nil,
             backup.takeover == .silence
         else { return nil }
         return backup.masterDown - skewTime
@@ -91,7 +91,7 @@ extension VirtualRouter {
     mutating func ask(_ backup: Backup, _ now: Instant, _ actions: inout [Action]) {
         guard let due = conflictCheckDue(backup), due <= now else { return }
         var backup = backup
-        backup.asked = now
+        backup.hasAsked = true
         state = .backup(backup)
         actions.append(.ask(0..<min(configuration.addresses.count, Self.probedAddresses)))
     }

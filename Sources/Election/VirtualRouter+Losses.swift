@@ -7,13 +7,8 @@ extension VirtualRouter {
     /// So often within `lossWindow` one address is put back; the next time the router resigns.
     static let lossesBorne = 2
     static let lossWindow = Duration.seconds(10)
-    /// After more than this without, the pauses begin anew with the shortest.
+    /// A claim that succeeds sooner after a router was given up for it proves nothing: the pauses go on doubling.
     static let lossMemory = Duration.seconds(120)
-
-    /// The times at which one address was lost lately, the oldest first.
-    struct Losses: Hashable, Sendable {
-        var times: [Instant] = []
-    }
 
     /// `process` is who took them off, as far as the kernel tells.
     mutating func lose(
@@ -26,10 +21,10 @@ extension VirtualRouter {
         var master = master
         var taken: InterfaceAddress?
         for address in wanted {
-            var times = master.losses[address]?.times.filter { now - $0 < Self.lossWindow } ?? []
+            var times = master.losses[address, default: []].filter { now - $0 < Self.lossWindow }
             if times.count >= Self.lossesBorne { taken = taken ?? address }
             times.append(now)
-            master.losses[address] = Losses(times: times)
+            master.losses[address] = times
         }
         guard let taken else {
             state = .master(master)
@@ -39,10 +34,7 @@ extension VirtualRouter {
         if let sequence = master.releaseGate { actions.append(.cancelGate(sequence: sequence)) }
         resign(&actions)
         isClaimDoubtful = true
-        let isAgain = lastTaken.map { now - $0 < Self.lossMemory } ?? false
-        takenPause = isAgain ? min(takenPause * 2, .seconds(60)) : .seconds(1)
         lastTaken = now
-        pauseLength = takenPause
         pause(for: .addressRemoved(taken, by: process), now, &actions)
     }
 }

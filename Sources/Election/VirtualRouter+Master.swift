@@ -208,7 +208,7 @@ extension VirtualRouter {
         let old = stateName
         let cause = master.claiming
         master.claiming = nil
-        pauseLength = .seconds(1)
+        if lastTaken.map({ now - $0 >= Self.lossMemory }) ?? true { pauseLength = .seconds(1) }
         isClaimDoubtful = false
         if cause != .resumed { startBurst(&master, now, &actions) }
         state = .master(master)

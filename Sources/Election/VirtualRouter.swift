@@ -31,8 +31,8 @@ package struct VirtualRouter: Hashable, Sendable {
         var delayedUntil: Instant?
         /// The gate that is awaited since the timer ran out, and what it was for.
         var gate: Gate?
-        /// When it was asked who has the addresses, because nobody advertises them; and whether somebody said so and was given time.
-        var asked: Instant?
+        /// It was asked who has the addresses, because nobody advertises them; and somebody said so and was given time.
+        var hasAsked = false
         var hasHeld = false
     }
 
@@ -61,7 +61,7 @@ package struct VirtualRouter: Hashable, Sendable {
         /// When each address was last announced because another host claimed it.
         var defended: [IPAddress: Instant] = [:]
         /// When each was taken off the interface by somebody else.
-        var losses: [InterfaceAddress: Losses] = [:]
+        var losses: [InterfaceAddress: [Instant]] = [:]
         /// Who goes on advertising a lower priority.
         var contender: Contender?
         /// The release gate that is awaited before leaving.
@@ -115,9 +115,8 @@ package struct VirtualRouter: Hashable, Sendable {
     package private(set) var deadline: Instant?
     var pause: Pause?
     var pauseLength = Duration.seconds(1)
-    /// When it was last given up because addresses were taken off again and again, and the pause after it.
+    /// When it was last given up because addresses were taken off again and again.
     var lastTaken: Instant?
-    var takenPause = Duration.seconds(1)
     var gateSequence: UInt32 = 0
     /// Active_Adver_Interval: the own interval until an advert teaches another (version 3).
     package internal(set) var masterInterval: Duration
@@ -129,7 +128,7 @@ package struct VirtualRouter: Hashable, Sendable {
     /// When an advert was last heard, and from whom.
     package internal(set) var lastHeard: Instant?
     var lastSource: IPAddress?
-    /// Adverts pass by that no socket gets; until then they may have only been late.
+    /// Adverts of others pass by that no socket gets: until then nobody is preempted, for who cannot hear does not know whom.
     var deafUntil: Instant?
     /// Who was lately heard in version 3, and when, while version 2 is believed too; a few at most.
     var version3Heard: [Heard] = []
