@@ -37,25 +37,10 @@ package struct ArpingOptions: Hashable, Sendable {
 /// What came of it.
 package struct ArpingResult: Hashable, Sendable {
     package var sent = 0
-    /// Who answered, or claimed the address, each once, in the order of their first words; and how often.
-    package var holders: [(hardware: MACAddress, answers: Int)] {
-        hardware.indices.map { (hardware[$0], answers[$0]) }
-    }
-    fileprivate var hardware: [MACAddress] = []
-    fileprivate var answers: [Int] = []
+    /// Who answered, or claimed the address, in the order of their first words; times are since the start.
+    package var holders: [ProbeResponder] = []
 
-    package var isAnswered: Bool { !hardware.isEmpty }
-
-    /// True for one that was not heard before.
-    fileprivate mutating func note(_ holder: MACAddress) -> Bool {
-        if let place = hardware.firstIndex(of: holder) {
-            answers[place] += 1
-            return false
-        }
-        hardware.append(holder)
-        answers.append(1)
-        return true
-    }
+    package var isAnswered: Bool { !holders.isEmpty }
 }
 
 /// When frames are sent: offsets from the beginning, and when it ends.
@@ -140,9 +125,11 @@ private func run(
             if let hardware = path.responder(in: frame) { answers.append((hardware, arrival)) }
         }
         for answer in answers {
-            let isNew = result.note(answer.hardware)
+            let before = result.holders.count
+            result.holders.record(answer.hardware, at: .nanoseconds(max(0, answer.arrival - start)))
+            let isAnother = before > 0 && result.holders.count > before
             let after = Duration.nanoseconds(max(0, answer.arrival - sentAt))
-            output(text.answer(answer.hardware, after: after, isNew: isNew, isOnly: result.holders.count == 1))
+            output(text.answer(answer.hardware, after: after, isAnother: isAnother))
         }
         if segment.isInterrupted() || plan.endsWithAnswer && result.isAnswered { return }
         guard Clock.monotonic() >= start + nanoseconds(next) else { continue }

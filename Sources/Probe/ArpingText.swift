@@ -13,14 +13,13 @@ struct ArpingText {
         self.path = path
     }
 
-    /// `after`: since the last frame that was sent.
-    func answer(_ hardware: MACAddress, after: Duration, isNew: Bool, isOnly: Bool) -> String {
-        let milliseconds = Double(nanoseconds(after) / 1_000) / 1_000
+    /// `after`: since the last frame that was sent; `isAnother`: somebody else has answered before.
+    func answer(_ hardware: MACAddress, after: Duration, isAnother: Bool) -> String {
         if options.json {
-            return json(Answer(hardwareAddress: "\(hardware)", afterMilliseconds: milliseconds))
+            return json(Answer(hardwareAddress: "\(hardware)", afterMilliseconds: milliseconds(after)))
         }
-        let also = isNew && !isOnly ? ": MORE THAN ONE HAS IT" : ""
-        return "\(options.address) is at \(hardware) (\(milliseconds) ms)\(also)"
+        let also = isAnother ? ": MORE THAN ONE HAS IT" : ""
+        return "\(options.address) is at \(hardware) (\(milliseconds(after)) ms)\(also)"
     }
 
     func closing(_ result: ArpingResult) -> String {
@@ -46,14 +45,6 @@ struct ArpingText {
         case .announce:
             return "\(count(result.sent, "announcement")) on \(interface): \(address) is at \(path.hardware)"
         }
-    }
-
-    private func count(_ number: Int, _ noun: String) -> String { number == 1 ? "1 \(noun)" : "\(number) \(noun)s" }
-
-    private func json(_ value: some Encodable) -> String {
-        // Nothing in these records can fail to be encoded: no number in them is infinite.
-        guard let octets = try? jsonText(value) else { return "{}" }
-        return String(decoding: octets, as: UTF8.self)
     }
 
     private struct Answer: Encodable {

@@ -38,6 +38,18 @@ package struct ProbeResponder: Hashable, Sendable {
     }
 }
 
+extension [ProbeResponder] {
+    /// One more answer.
+    mutating func record(_ hardware: MACAddress, at now: Duration) {
+        if let place = firstIndex(where: { $0.hardware == hardware }) {
+            self[place].answers += 1
+            self[place].last = now
+        } else {
+            append(ProbeResponder(hardware: hardware, answers: 1, first: now, last: now))
+        }
+    }
+}
+
 /// The whole of a run.
 package struct ProbeSummary: Hashable, Sendable {
     package var sent = 0
@@ -107,7 +119,7 @@ package struct ProbeLog: Sendable {
 
     private mutating func judge(appendingTo events: inout [ProbeEvent]) {
         guard let probe = current else { return }
-        for answer in probe.answers { record(answer.hardware, at: answer.at) }
+        for answer in probe.answers { summary.responders.record(answer.hardware, at: answer.at) }
         if probe.answers.count < 2, let stretch = overlap {
             closeOverlap(stretch, at: probe.sentAt, isOver: true, appendingTo: &events)
             overlap = nil
@@ -137,15 +149,6 @@ package struct ProbeLog: Sendable {
         holder = first.hardware
         summary.changes += 1
         events.append(.change(from: before, to: first.hardware, at: first.at))
-    }
-
-    private mutating func record(_ hardware: MACAddress, at now: Duration) {
-        if let place = summary.responders.firstIndex(where: { $0.hardware == hardware }) {
-            summary.responders[place].answers += 1
-            summary.responders[place].last = now
-        } else {
-            summary.responders.append(ProbeResponder(hardware: hardware, answers: 1, first: now, last: now))
-        }
     }
 
     private mutating func close(

@@ -105,8 +105,6 @@ package struct ProbeText: Sendable {
         return String(repeating: " ", count: max(0, 12 - stamp.utf8.count)) + "\(stamp)  \(words)"
     }
 
-    private func count(_ number: Int, _ noun: String) -> String { number == 1 ? "1 \(noun)" : "\(number) \(noun)s" }
-
     /// `3.601 s`.
     private func seconds(_ span: Duration) -> String {
         let whole = (nanoseconds(span) + 500_000) / 1_000_000
@@ -119,12 +117,6 @@ package struct ProbeText: Sendable {
         let whole = (nanoseconds(span) + 500_000) / 1_000_000
         return whole < 10_000 ? "\(whole) ms" : seconds(span)
     }
-
-    private func json(_ value: some Encodable) -> String {
-        // Nothing in these records can fail to be encoded: no number in them is infinite.
-        guard let octets = try? jsonText(value) else { return "{}" }
-        return String(decoding: octets, as: UTF8.self)
-    }
 }
 
 /// Whole nanoseconds, rounded towards zero.
@@ -133,8 +125,17 @@ func nanoseconds(_ span: Duration) -> Int64 {
     return parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000
 }
 
+/// `1 probe`, `2 probes`.
+func count(_ number: Int, _ noun: String) -> String { number == 1 ? "1 \(noun)" : "\(number) \(noun)s" }
+
+/// One line of JSON. Nothing in the records of this module can fail to be encoded: no number in them is infinite.
+func json(_ value: some Encodable) -> String {
+    guard let octets = try? jsonText(value) else { return "{}" }
+    return String(decoding: octets, as: UTF8.self)
+}
+
 /// Milliseconds with three places.
-private func milliseconds(_ span: Duration) -> Double { Double(nanoseconds(span) / 1000) / 1000 }
+func milliseconds(_ span: Duration) -> Double { Double(nanoseconds(span) / 1000) / 1000 }
 
 /// One line of JSON; the keys that its type has no use for are left out.
 private struct ProbeRecord: Encodable {
