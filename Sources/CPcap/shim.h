@@ -5,13 +5,6 @@
 #include <errno.h>
 #include <pcap/pcap.h>
 
-// A filter that takes no packet at all: the ring of a handle that only sends stays empty.
-static inline int vipd_refuse_all_packets(pcap_t *capture) {
-    struct bpf_insn instruction = {.code = BPF_RET | BPF_K, .k = 0};
-    struct bpf_program program = {.bf_len = 1, .bf_insns = &instruction};
-    return pcap_setfilter(capture, &program);
-}
-
 // pcap_inject(3PCAP): 0, or the errno of the send.
 static inline int vipd_inject(pcap_t *capture, const void *bytes, size_t length) {
     errno = 0;
