@@ -299,14 +299,19 @@ extension Engine {
         node.interface(name, facts, at: now, appendingTo: &actions)
     }
 
-    /// Those of `virtual` that somebody else has put on the interface. One that we hold is ours, even if somebody has changed it and our tag
-    /// with it, which the next renewal puts right.
+    /// Those of `virtual` that somebody else has put on the interface. One that we hold is ours: somebody has changed it and our tag with it,
+    /// and it is put right.
     private func foreign(_ virtual: Set<IPAddress>, on index: UInt32) -> [IPAddress] {
-        table.untagged(virtual, on: index).filter { address in
-            guard !requests.cannotMark(address.address.family) else { return false }
-            guard let holder = claimants[PlacedAddress(address: address, index: index)] else { return true }
-            return !(node.look(at: holder) { $0.wantedAddresses.contains(address) } ?? false)
-        }.map(\.address)
+        table.untagged(virtual, on: index).compactMap { address in
+            guard !requests.cannotMark(address.address.family) else { return nil }
+            let placed = PlacedAddress(address: address, index: index)
+            guard let id = claimants[placed], let record = records[id],
+                node.look(at: id, { $0.wantedAddresses.contains(address) }) ?? false
+            else { return address.address }
+            table.mark(placed)
+            leases.change([address], index: index, of: id, record.mark, record.configuration, after: nil)
+            return nil
+        }
     }
 
     /// Makes sure that there is an advert socket and that it hears the group if somebody wants that; the errno if there cannot

@@ -164,6 +164,13 @@ struct InterfaceTable {
             .sorted { $0.address < $1.address }
     }
 
+    /// Our tag, which somebody has taken off this one, is put on again.
+    mutating func mark(_ placed: PlacedAddress) {
+        guard var state = addresses[placed.index]?[placed.address] else { return }
+        state.tag = AddressTag.value
+        _ = addresses[placed.index]?.update(state)
+    }
+
     /// Everything that carries our tag.
     var ours: [AddressState] { addresses.values.flatMap(\.tagged) }
 

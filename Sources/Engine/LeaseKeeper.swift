@@ -124,10 +124,10 @@ final class LeaseKeeper: Sendable {
     }
 
     /// The configuration of a router that holds these addresses is another than `old`: its lease is at once, and what was held for ever
-    /// gets one.
+    /// gets one. Nil: somebody has changed the addresses, and the kernel is told anew of all of them.
     func change(
         _ addresses: [InterfaceAddress], index: UInt32, of router: RouterID, _ mark: LeaseMark,
-        _ configuration: VirtualRouterConfiguration, after old: VirtualRouterConfiguration
+        _ configuration: VirtualRouterConfiguration, after old: VirtualRouterConfiguration?
     ) {
         let now = Clock.boottime()
         let seconds = configuration.leaseSeconds
@@ -138,14 +138,14 @@ final class LeaseKeeper: Sendable {
                 if var entry = table.entries[key] {
                     entry.patience = Self.patience(configuration)
                     let options = configuration.options(of: address)
-                    if entry.wanted != seconds || entry.options != options {
+                    if old == nil || entry.wanted != seconds || entry.options != options {
                         entry.wanted = seconds
                         entry.options = options
                         entry.due = now
                         hasChanged = true
                     }
                     table.entries[key] = entry
-                } else if seconds != nil || configuration.options(of: address) != old.options(of: address) {
+                } else if seconds != nil || configuration.options(of: address) != old?.options(of: address) {
                     // Without a lease it is renewed once.
                     table.entries[key] = Entry(
                         router: router, mark: mark, options: configuration.options(of: address),

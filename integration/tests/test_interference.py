@@ -83,6 +83,18 @@ def test_an_address_left_by_others_at_the_start_is_never_removed(lab, family):
     assert lab["a"].has(family.vip())
 
 
+def test_an_address_that_somebody_changes_keeps_its_tag_also_where_no_lease_renews_it(lab, family):
+    """`ip address change` takes the tag off. Without it the next engine would take the address for somebody else's."""
+    a, b = start_pair(lab, family, lease="off")
+    lab["a"].ip("address", "change", family.vip_prefix(), "dev", "eth0", "preferred_lft", "forever", "valid_lft", "forever")
+    wait_until(lambda: holds(lab["a"], family), 2, "the tag is there again")
+    moves = [agent.statistic("master-transitions") for agent in (a, b)]
+    a.kill_engine()
+    wait_until(lambda: a.state() == "master", 5, "the next engine goes on")
+    time.sleep(1)
+    assert [agent.statistic("master-transitions") for agent in (a, b)] == moves and holds(lab["a"], family)
+
+
 @dataclass(frozen=True)
 class Interference:
     """Shell commands on the master's host, and what undoes them. With `reasons` the master resigns for one of them, without it stays; over both
