@@ -303,15 +303,20 @@ def _join(group):
     return link
 
 
-def announce(host, address, mac):
-    """Sends one gratuitous ARP request or unsolicited neighbour advertisement that says `mac` has `address`."""
+def announcement(address, mac):
+    """The frame of a gratuitous ARP request or unsolicited neighbour advertisement that says `mac` has `address`."""
     if ":" in address:
         frame = Ether(src=mac, dst="33:33:00:00:00:01") / IPv6(src=address, dst="ff02::1", hlim=255) / ICMPv6ND_NA(
             R=0, S=0, O=1, tgt=address) / ICMPv6NDOptDstLLAddr(lladdr=mac)
     else:
         frame = Ether(src=mac, dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, hwsrc=mac, psrc=address, hwdst=mac, pdst=address)
+    return bytes(frame)
+
+
+def announce(host, address, mac):
+    """Sends it once."""
     link = host.packet_socket()
-    link.send(bytes(frame))
+    link.send(announcement(address, mac))
     link.close()
 
 

@@ -65,6 +65,18 @@ def test_a_host_that_uses_the_address_as_its_own_is_noticed_when_it_asks_for_oth
     assert {entry["hardware-address"] for entry in agent.router()["conflicts"]} == {lab["b"].mac}
 
 
+def test_it_goes_on_listening_when_the_interface_has_been_down(lab, family):
+    agent = Agent(lab["a"], {"database": database(family, announce=ONCE)}).start()
+    agent.wait_state("master")
+    lab["a"].ip("link", "set", "eth0", "down")
+    agent.wait_state("fault")
+    lab["a"].ip("link", "set", "eth0", "up")
+    agent.wait_state("master")
+    time.sleep(1.1)
+    announce(lab["b"], family.vip(), STRANGER)
+    wait_until(lambda: conflicts(agent) == 1, 3, "it is heard again")
+
+
 def test_a_backup_tells_of_those_who_are_not_the_master_and_answers_nothing(lab, family):
     a, b = start_pair(lab, family, announce={"rounds": ["0s"], "refresh": "1s"})
     capture, events = Capture(lab["client"]), b.events()

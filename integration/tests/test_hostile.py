@@ -13,7 +13,7 @@ from cases import database, follows, gaps, holders, in_attempts, start_pair
 from flood import VRID, Flood, frame, kinds
 from lab import IPV4, stays, wait_until
 from scale import seconds
-from wire import Capture, Peer, build_advert
+from wire import Capture, Peer, announcement, build_advert
 
 INTERVAL = 0.1
 COUNTED = ("error", "invalid", "pkts")
@@ -166,15 +166,21 @@ def lower(lab, family):
     return [frame(family, build_advert(source, family.group(), VRID, 50, addresses, 10), source)]
 
 
+def claims(lab, family):
+    """Another host says that it has the address."""
+    return [announcement(family.vip(), "02:00:00:00:00:63")]
+
+
 def rejected(lab, family):
     return [kind.frame for kind in all_kinds(lab, family)]
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("frames", [rejected, lower], ids=["rejected", "lower"])
+@pytest.mark.parametrize("frames", [rejected, lower, claims], ids=["rejected", "lower", "claims"])
 def test_a_flood_changes_nothing(make_lab, family, measured, frames):
     row = flood(make_lab, family, frames, 20_000, 2)
-    measured(f"flood of {frames.__name__} adverts, {family}, 20,000/s for 2 s, 100 ms adverts", [row])
+    what = "claims of the address" if frames is claims else f"{frames.__name__} adverts"
+    measured(f"flood of {what}, {family}, 20,000/s for 2 s, 100 ms adverts", [row])
 
 
 NAMES = sorted({"checksum", "hop limit", "version", "type", "length", "too short", "count of 0", "count of 255", "interval of 0", "VRID",
