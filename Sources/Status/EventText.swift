@@ -20,28 +20,42 @@ package func eventText(_ event: EventDocument) -> String? {
     }
 }
 
-/// The lines with which `vipd watch` introduces each router before the first event: its state, and what peers are configured
-/// with otherwise.
+/// The lines with which `vipd watch` introduces each router before the first event: its state, what peers are configured
+/// with otherwise, and who else claims its addresses.
 package func presentText(_ router: RouterStatus, asOf: Timestamp) -> [String] {
     let state =
         "\(asOf)  \(router.name)  is \(router.state.rawValue)  priority \(router.effectivePriority)"
         + (router.since.map { "  since \($0)" } ?? "") + (router.held == nil ? "" : "  held back")
-    return [state]
-        + router.differences.map { difference in
-            "\(asOf)  \(router.name)  \(difference.peer) DIFFERS  \(difference.kind): \(difference.text)"
-                + "  since \(difference.first)"
-        }
+    let differences = router.differences.map { difference in
+        "\(asOf)  \(router.name)  \(difference.peer) DIFFERS  \(difference.kind): \(difference.text)"
+            + "  since \(difference.first)"
+    }
+    let conflicts = router.conflicts.map { conflict in
+        "\(asOf)  \(router.name)  CONFLICT  \(conflict.address) is claimed by \(conflict.hardwareAddress)"
+            + "  since \(conflict.first)"
+    }
+    return [state] + differences + conflicts
 }
 
 extension StatusDocument {
-    /// The event tells of a difference that this document has already.
-    package func includes(_ event: DifferenceDocument) -> Bool {
-        guard event.at <= asOf, let router = virtualRouters.first(where: { $0.name == event.router }) else {
-            return false
+    /// The event tells of a difference or of a conflict that this document has already.
+    package func includes(_ event: EventDocument) -> Bool {
+        switch event {
+        case .difference(let event):
+            router(event.router, at: event.at)?.differences.contains { difference in
+                difference.peer == event.peer && difference.kind == event.kind && difference.ownValue == event.ownValue
+                    && difference.peerValue == event.peerValue
+            } ?? false
+        case .conflict(let event):
+            router(event.router, at: event.at)?.conflicts.contains { conflict in
+                conflict.address == event.address && conflict.hardwareAddress == event.hardwareAddress
+            } ?? false
+        case .transition, .unsteady, .dropped, .alive: false
         }
-        return router.differences.contains { difference in
-            difference.peer == event.peer && difference.kind == event.kind && difference.ownValue == event.ownValue
-                && difference.peerValue == event.peerValue
-        }
+    }
+
+    /// The router, if this document was made after `moment`.
+    private func router(_ name: String, at moment: Timestamp) -> RouterStatus? {
+        moment <= asOf ? virtualRouters.first { $0.name == name } : nil
     }
 }

@@ -7,9 +7,9 @@ struct WatchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "watch", abstract: "Follows transitions and warnings live.",
         discussion: """
-            First a line for the present state of each virtual router and for each present difference of a peer's \
-            configuration, then a line for each transition with its reason, each difference that is new, what was \
-            dropped, and each router that changes too often. With --json the lines of `GET /v1/events` as they come, \
+            First a line for the present state of each virtual router, for each present difference of a peer's configuration \
+            and for each other host that claims an address, then a line for each transition with its reason, each difference \
+            and each claim that is new, what was dropped, and each router that changes too often. With --json the lines of `GET /v1/events` as they come, \
             a keep-alive every 5 s included.
             """)
 
@@ -52,7 +52,7 @@ struct WatchCommand: ParsableCommand {
         // What this version does not know is nothing it could print.
         guard let event = try? decodeJSON(EventDocument.self, from: line), let text = eventText(event) else { return }
         // It was told between the beginning of the stream and the question, whose answer had it.
-        if case .difference(let difference) = event, let present, present.includes(difference) { return }
+        if let present, present.includes(event) { return }
         try writeOut(line: text)
     }
 }

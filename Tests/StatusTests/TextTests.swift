@@ -175,7 +175,19 @@ struct TextTests {
                     "2026-11-21T05:03:03.500Z  database  is master  priority 90  since 2026-11-21T03:00:00.250Z",
                     "2026-11-21T05:03:03.500Z  database  192.0.2.3 DIFFERS  interval: it advertises every 1 s, here 100 ms is"
                         + " configured  since 2026-11-21T03:00:00.250Z",
+                    "2026-11-21T05:03:03.500Z  database  CONFLICT  192.0.2.10 is claimed by 02:00:00:00:00:09"
+                        + "  since 2026-11-21T05:02:00.000Z",
                 ])
+    }
+
+    @Test func `a conflict that the present state has is told once`() {
+        let document = sampleDocument()
+        var event = ConflictDocument(
+            router: "database", address: "192.0.2.10", hardwareAddress: "02:00:00:00:00:09", state: .master, text: "",
+            at: document.asOf)
+        #expect(document.includes(.conflict(event)))
+        event.hardwareAddress = "02:00:00:00:00:08"
+        #expect(!document.includes(.conflict(event)))
     }
 
     @Test func `a difference that the present state has is told once`() {
@@ -183,11 +195,11 @@ struct TextTests {
         var event = DifferenceDocument(
             router: "database", peer: "192.0.2.3", kind: "interval", ownValue: "100 ms", peerValue: "1 s", text: "",
             at: document.asOf)
-        #expect(document.includes(event))
+        #expect(document.includes(.difference(event)))
         event.peerValue = "2 s"
-        #expect(!document.includes(event))
+        #expect(!document.includes(.difference(event)))
         event.peerValue = "1 s"
         event.at = Timestamp(milliseconds: document.asOf.milliseconds + 1)
-        #expect(!document.includes(event), "it was told again later")
+        #expect(!document.includes(.difference(event)), "it was told again later")
     }
 }
