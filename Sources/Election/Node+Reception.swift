@@ -76,7 +76,10 @@ extension Node {
     ) {
         let isRecent = slots[index].addressesCompared.map { now - $0 < DifferenceTable.period } ?? false
         guard !isRecent, slots[index].differences.mayTell(.addresses, at: now) else {
-            _ = slots[index].differences.hearAgain(.addresses, from: peer, at: now)
+            // It is taken for the one that was found then.
+            if let known = slots[index].differences.known(.addresses, of: peer, at: now) {
+                differ(known, from: peer, index, now, &actions)
+            }
             return
         }
         slots[index].addressesCompared = now

@@ -81,83 +81,25 @@ package struct HeardDifference: Hashable, Sendable {
     }
 }
 
-/// The differences that one virtual router hears, at most `capacity` of them.
-///
-/// A new or changed one is told at once and one that stays every 10 minutes, but of each kind at most one in 10 s: a sender
-/// that changes its address or its values cannot make more (checklist V3-RX-19).
-struct DifferenceTable: Hashable, Sendable {
-    static let capacity = 16
-    static let period = Duration.seconds(10)
-    static let reminder = Duration.seconds(600)
-    /// One that was not heard for so long is over.
-    static let memory = Duration.seconds(60)
+extension HeardDifference: Hearing {
+    static var memory: Duration { .seconds(60) }
+    func concerns(_ other: Self) -> Bool { peer == other.peer && what.kind == other.what.kind }
+    func says(_ other: Self) -> Bool { what == other.what }
+    var kindNumber: Int { Int(what.kind.rawValue) }
+}
 
-    private struct Entry: Hashable, Sendable {
-        var heard: HeardDifference
-        var told: Instant?
-    }
+typealias DifferenceTable = HearingTable<HeardDifference>
 
-    private var entries: [Entry] = []
-    private var lastTold: [Instant?] = []
-
+extension HearingTable<HeardDifference> {
     /// Notes one advert that differs. True when it should be told now.
     mutating func hear(_ what: PeerDifference, from peer: IPAddress, at now: Instant) -> Bool {
-        let index = place(of: what.kind, peer) ?? makeRoom()
-        if let index, entries[index].heard.peer == peer, entries[index].heard.what.kind == what.kind {
-            let isOver = now - entries[index].heard.last >= Self.memory
-            if entries[index].heard.what != what || isOver { entries[index].told = nil }
-            if isOver { entries[index].heard.first = now }
-            entries[index].heard.what = what
-            entries[index].heard.last = now
-            entries[index].heard.count &+= 1
-            return tell(index, at: now)
-        }
-        let entry = Entry(heard: HeardDifference(peer: peer, what: what, first: now, last: now, count: 1), told: nil)
-        guard let index else {
-            entries.append(entry)
-            return tell(entries.count - 1, at: now)
-        }
-        entries[index] = entry
-        return tell(index, at: now)
+        hear(HeardDifference(peer: peer, what: what, first: now, last: now, count: 1), at: now)
     }
 
-    /// Whether one of this kind from anybody could be told now. What is dear to find out can wait until it can.
-    func mayTell(_ kind: PeerDifference.Kind, at now: Instant) -> Bool {
-        let number = Int(kind.rawValue)
-        guard number < lastTold.count, let last = lastTold[number] else { return true }
-        return now - last >= Self.period
+    /// How adverts of `peer` were lately found to differ in this kind.
+    func known(_ kind: PeerDifference.Kind, of peer: IPAddress, at now: Instant) -> PeerDifference? {
+        present(at: now).first { $0.what.kind == kind && $0.peer == peer }?.what
     }
 
-    /// Notes one more advert that differs as one did before; false if none did.
-    mutating func hearAgain(_ kind: PeerDifference.Kind, from peer: IPAddress, at now: Instant) -> Bool {
-        guard let index = place(of: kind, peer), now - entries[index].heard.last < Self.memory else { return false }
-        entries[index].heard.last = now
-        entries[index].heard.count &+= 1
-        return true
-    }
-
-    /// Those that were heard lately, in the order of their first hearing.
-    func present(at now: Instant) -> [HeardDifference] {
-        entries.filter { now - $0.heard.last < Self.memory }.map { $0.heard }
-    }
-
-    private func place(of kind: PeerDifference.Kind, _ peer: IPAddress) -> Int? {
-        entries.firstIndex { $0.heard.what.kind == kind && $0.heard.peer == peer }
-    }
-
-    /// The place of the one that was heard the longest ago, when there is no free one.
-    private func makeRoom() -> Int? {
-        guard entries.count >= Self.capacity else { return nil }
-        return entries.indices.min { entries[$0].heard.last < entries[$1].heard.last }
-    }
-
-    private mutating func tell(_ index: Int, at now: Instant) -> Bool {
-        if let told = entries[index].told, now - told < Self.reminder { return false }
-        let kind = entries[index].heard.what.kind
-        guard mayTell(kind, at: now) else { return false }
-        while lastTold.count <= Int(kind.rawValue) { lastTold.append(nil) }
-        lastTold[Int(kind.rawValue)] = now
-        entries[index].told = now
-        return true
-    }
+    func mayTell(_ kind: PeerDifference.Kind, at now: Instant) -> Bool { mayTell(kind: Int(kind.rawValue), at: now) }
 }
