@@ -30,12 +30,8 @@ package enum Event: Hashable, Sendable {
     case sendFailed(Int32)
     /// An advert went out, after one that did not.
     case sent
-    /// Another host announced one of the addresses as its own, with a frame that neighbours believe.
-    case announcementHeard(IPAddress)
     /// Another host says in ARP or neighbour discovery that one of the addresses is its own; and who is known to send adverts from where.
     case addressClaimed(AddressClaim, by: SpeakerTable)
-    /// An advert of another router of this election was on the wire, and no socket got it.
-    case advertMissed(AdvertGlimpse)
     /// The operator wants another host to be master, whose claim gate may need `patience`.
     case handOver(patience: Duration)
     /// Neighbours and switches may have lost the addresses, or the operator wants to be sure that they have not.

@@ -101,13 +101,7 @@ extension Node {
     ) {
         for index in holders(of: claim.address)
         where interfaces[slots[index].router.configuration.interface]?.index == interfaceIndex {
-            switch slots[index].router.state {
-            case .initialize, .fault, .disabled: break
-            case .backup, .master: send(.addressClaimed(claim, by: speakers), to: index, now, &actions)
-            case .resigning:
-                // Only what neighbours believe shows that it need not be answered for any longer.
-                if claim.isAnnouncement { send(.announcementHeard(claim.address), to: index, now, &actions) }
-            }
+            send(.addressClaimed(claim, by: speakers), to: index, now, &actions)
         }
     }
 
@@ -144,6 +138,8 @@ extension Node {
         slots[index].router.counters[.filteredAdverts] += 1
         let isObeyed = slots[index].router.configuration.obeysFiltered
         if isCertain { differ(.filtered(isObeyed: isObeyed), from: source, index, now, &actions) }
-        if isObeyed { send(.advertMissed(advert), to: index, now, &actions) }
+        guard isObeyed else { return }
+        let assumed = slots[index].router.assume(advert, at: now)
+        send(.advert(assumed, from: source, heardAt: now), to: index, now, &actions)
     }
 }

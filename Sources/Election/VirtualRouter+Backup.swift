@@ -29,7 +29,7 @@ extension VirtualRouter {
         case .addressClaimed(let claim, let speakers):
             consider(claim, speakers, backup, now, &actions)
         case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster, .sendFailed, .sent,
-            .announcementHeard, .announcementWanted, .advertMissed:
+            .announcementWanted:
             break
         }
     }

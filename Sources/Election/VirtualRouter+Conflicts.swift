@@ -98,23 +98,18 @@ extension VirtualRouter {
 
     // MARK: - What passes by
 
-    /// Adverts are on the wire that no socket of ours gets. They are obeyed, so that a host that cannot hear does not claim what another
-    /// one holds, and as long as they come nobody is preempted.
-    mutating func overhear(
-        _ advert: AdvertGlimpse, _ now: Instant, _ actions: inout [Action]
-    ) {
+    /// An advert is on the wire that no socket of ours gets: what it would be if one did. As long as such come nobody is preempted, so that a host
+    /// that cannot hear does not claim what another one holds.
+    mutating func assume(_ advert: AdvertGlimpse, at now: Instant) -> Advertisement {
+        let interval = min(advert.interval, configuration.longestInterval)
         deafUntil =
             now
             + Timing.masterDown(
-                configuration.version, priority: standing.effectivePriority,
-                interval: min(advert.interval, configuration.longestInterval))
-        let version = ProtocolVersion(rawValue: advert.version) ?? configuration.version
-        let assumed = Advertisement(
-            version: version, vrid: advert.vrid, priority: advert.priority,
-            addressCount: UInt8(truncatingIfNeeded: advertised.count), interval: advert.interval,
-            checksumForm: checksumForm, addressDigest: addressDigest)
-        handle(
-            .advert(assumed, from: advert.origin.source, heardAt: now), at: now, appendingTo: &actions)
+                configuration.version, priority: standing.effectivePriority, interval: interval)
+        return Advertisement(
+            version: ProtocolVersion(rawValue: advert.version) ?? configuration.version, vrid: advert.vrid,
+            priority: advert.priority, addressCount: UInt8(truncatingIfNeeded: advertised.count),
+            interval: advert.interval, checksumForm: checksumForm, addressDigest: addressDigest)
     }
 
     /// Whether a router that advertises less than this master goes on doing so though it is answered: it does not hear.

@@ -61,7 +61,7 @@ extension VirtualRouter {
             state = .master(master)
         case .addressClaimed(let claim, let speakers):
             defend(master, against: claim, speakers, now, &actions)
-        case .standing, .reconfigured, .resumeMaster, .announcementHeard, .advertMissed:
+        case .standing, .reconfigured, .resumeMaster:
             break
         }
     }

@@ -86,8 +86,9 @@ extension VirtualRouter {
         case .advert(let advert, let source, let heardAt):
             guard hear(advert, from: source, at: heardAt, &actions) else { return }
             handle(resigning, advert, from: source, at: heardAt, now, &actions)
-        case .announcementHeard(let address):
-            release(address, of: resigning, now, &actions)
+        case .addressClaimed(let claim, _):
+            // Only what neighbours believe shows that it need not be answered for any longer.
+            if claim.isAnnouncement { release(claim.address, of: resigning, now, &actions) }
         case .deadline:
             if resigning.end <= now { finish(resigning, now, &actions) } else { repeatZero(resigning, now, &actions) }
         case .wokeUp(let absence, let suspended):
@@ -95,7 +96,7 @@ extension VirtualRouter {
         case .handOver:
             actions.append(.handover(.notMaster))
         case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster, .gate, .sendFailed, .sent,
-            .announcementWanted, .addressClaimed, .advertMissed:
+            .announcementWanted:
             break
         }
     }

@@ -293,9 +293,6 @@ package struct VirtualRouter: Hashable, Sendable {
         case .reconfigured(let new):
             reconfigure(new, now, &actions)
             return
-        case .advertMissed(let advert):
-            overhear(advert, now, &actions)
-            return
         default:
             break
         }

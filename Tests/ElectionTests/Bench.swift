@@ -61,6 +61,12 @@ struct Bench {
         }
     }
 
+    /// Another host announces an address.
+    mutating func announcement(_ address: IPAddress) {
+        let claim = AddressClaim(address: address, hardware: .zero, isAnnouncement: true)
+        send(.addressClaimed(claim, by: SpeakerTable()))
+    }
+
     mutating func start() { send(.standing(standing)) }
 
     /// Changes the facts and tells the router.

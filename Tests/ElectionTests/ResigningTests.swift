@@ -55,18 +55,18 @@ import Wire
     @Test func `each address goes when the successor has announced it`() {
         var bench = stopping(Bench.configuration(addresses: [Bench.vip, Self.second]))
         bench.advert(90)
-        bench.send(.announcementHeard(Self.second.address))
+        bench.announcement(Self.second.address)
         #expect(bench.actions == [.release([Self.second])])
         #expect(bench.router.wantedAddresses == [Bench.vip])
-        bench.send(.announcementHeard(Self.second.address))
+        bench.announcement(Self.second.address)
         #expect(bench.actions.isEmpty, "once")
-        bench.send(.announcementHeard(Bench.vip.address))
+        bench.announcement(Bench.vip.address)
         #expect(bench.actions.first == .release([Bench.vip]) && bench.state == .initialize)
     }
 
     @Test func `an announcement without an advert releases nothing until the advert comes`() {
         var bench = stopping()
-        bench.send(.announcementHeard(Bench.vip.address))
+        bench.announcement(Bench.vip.address)
         #expect(bench.actions.isEmpty && bench.state == .resigning)
         bench.advert(90)
         #expect(bench.actions.first == .release([Bench.vip]) && bench.state == .initialize)
@@ -75,7 +75,7 @@ import Wire
     @Test func `an announcement of something else is nothing`() {
         var bench = stopping()
         bench.advert(90)
-        bench.send(.announcementHeard(Self.second.address))
+        bench.announcement(Self.second.address)
         #expect(bench.actions.isEmpty && bench.state == .resigning)
     }
 
@@ -225,7 +225,7 @@ import Wire
         bench.wait(.milliseconds(609))
         bench.advert(90)
         bench.wait(.milliseconds(2))
-        bench.send(.announcementHeard(Bench.vip.address))
+        bench.announcement(Bench.vip.address)
         #expect(
             outcomes(bench)
                 == [.taken(by: Bench.greaterPeer, after: .milliseconds(609), overlap: .milliseconds(2))])

@@ -216,7 +216,7 @@ import Wire
         var bench = Bench.master()
         bench.advert(101)
         #expect(bench.sentPriorities == [1] && !bench.released)
-        bench.send(.announcementHeard(Bench.vip.address))
+        bench.announcement(Bench.vip.address)
         #expect(bench.sentPriorities == [] && bench.released && bench.state == .backup)
     }
 
