@@ -232,6 +232,12 @@ package struct VirtualRouter: Hashable, Sendable {
         master == source && lastHeard.map { now - $0 < masterDownInterval } ?? false
     }
 
+    /// The master that this backup is behind; nil for who is none, and while its master is silent.
+    package func followedMaster(at now: Instant) -> IPAddress? {
+        guard case .backup = state, let master, believes(master, at: now) else { return nil }
+        return master
+    }
+
     /// The form of checksum to send over IPv4.
     package var checksumForm: ChecksumForm {
         switch configuration.checksum {

@@ -48,8 +48,24 @@ extension Engine {
         for tap in taps {
             tap.framesLeft = WireTap.framesPerSecond
             if !tap.isWatched, tap.empty() { listen(tap, true) }
+            tap.holder = holder(on: tap)
             refilter(tap)
         }
+    }
+
+    /// Where the master of all routers of an interface speaks from, while all are its backups: its announcements, which with many addresses
+    /// are hundreds a second, are no news to them. Nil where there is none. It may be old by a second, in which the claims of those who
+    /// have just been master mean nothing anyway.
+    private func holder(on tap: WireTap) -> MACAddress? {
+        guard let name = table.links[tap.index]?.name, let users = members[name] else { return nil }
+        var holder: MACAddress?
+        for id in users {
+            guard let master = node.look(at: id, { $0.followedMaster(at: now) }) ?? nil,
+                let hardware = tap.speakers.hardware(of: master), holder == nil || holder == hardware
+            else { return nil }
+            holder = hardware
+        }
+        return holder
     }
 
     private func refilter(_ tap: WireTap) {

@@ -19,6 +19,10 @@ final class WireTap {
     var addresses: Set<IPAddress> = [] {
         didSet { isStale = isStale || addresses != oldValue }
     }
+    /// Who may claim them unheard: the one master that every router here is behind.
+    var holder: MACAddress? {
+        didSet { isStale = isStale || holder != oldValue }
+    }
     private(set) var speakers = SpeakerTable()
     /// The filter may have to be another one.
     private var isStale = false
@@ -85,7 +89,7 @@ final class WireTap {
         let isLooking = speakers.speakers.contains { $0.suspected != nil }
         let known = speakers.speakers.filter { !isLooking && $0.isHeard }
         let wanted = TapFilter(
-            claimsOf: addresses,
+            claimsOf: addresses, exceptBy: holder,
             advertsExceptOf: known.map { TapFilter.Speaker(source: $0.source, hardware: $0.hardware) })
         if wanted != filter {
             try tap.change(to: wanted)

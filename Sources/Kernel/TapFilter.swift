@@ -25,9 +25,13 @@ package struct TapFilter: Hashable, Sendable {
     private var ipv4: [ClosedRange<UInt32>]
     private var ipv6: [ClosedRange<UInt32>]
     private var known: [Speaker]
+    private var holder: MACAddress?
 
-    /// Lets through who claims one of `addresses`, and adverts but for those of `known`, at most a few dozen.
-    package init(claimsOf addresses: some Sequence<IPAddress>, advertsExceptOf known: [Speaker]) {
+    /// Lets through who claims one of `addresses`, but for `holder`, and adverts but for those of `known`, at most a few dozen.
+    package init(
+        claimsOf addresses: some Sequence<IPAddress>, exceptBy holder: MACAddress? = nil,
+        advertsExceptOf known: [Speaker]
+    ) {
         var (ipv4, ipv6): (Set<UInt32>, Set<UInt32>) = ([], [])
         for address in addresses {
             switch address {
@@ -38,6 +42,7 @@ package struct TapFilter: Hashable, Sendable {
         self.ipv4 = Self.ranges(covering: ipv4)
         self.ipv6 = Self.ranges(covering: ipv6)
         self.known = known
+        self.holder = holder
     }
 
     /// The widest gaps are left out.
@@ -130,7 +135,9 @@ extension TapFilter {
     }
 
     private func claims(_ ranges: [ClosedRange<UInt32>], at place: UInt32) -> Code {
-        var code: Code = [load(word: place)]
+        var code: Code = []
+        if let holder { code += isFrom(holder) + [drop] }
+        code.append(load(word: place))
         for range in ranges {
             code.append(atLeast(range.lowerBound, else: 2))
             code.append(notAbove(range.upperBound, else: 1))
@@ -148,16 +155,20 @@ extension TapFilter {
                 case .ipv4(let address): address.bits
                 case .ipv6(let address): UInt32(truncatingIfNeeded: address.low)
                 }
-            let hardware = speaker.hardware.bits
-            let one: Code = [
-                load(word: place), equal(source, else: 5),
-                load(half: Place.hardware), equal(UInt32(hardware >> 32), else: 3),
-                load(word: Place.hardware + 2), equal(UInt32(truncatingIfNeeded: hardware), else: 1), drop,
-            ]
-            code += one
+            code += [load(word: place), equal(source, else: 5)]
+            code += isFrom(speaker.hardware)
+            code.append(drop)
         }
         code.append(keep)
         return code
+    }
+
+    /// Goes on with the one instruction behind it for frames from there, and passes over it for others.
+    private func isFrom(_ hardware: MACAddress) -> Code {
+        [
+            load(half: Place.hardware), equal(UInt32(hardware.bits >> 32), else: 3),
+            load(word: Place.hardware + 2), equal(UInt32(truncatingIfNeeded: hardware.bits), else: 1),
+        ]
     }
 
     // MARK: Instructions

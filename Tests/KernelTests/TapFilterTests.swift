@@ -78,6 +78,18 @@ private func advert(from source: IPAddress, _ hardware: MACAddress) -> [UInt8] {
         #expect(none.passes(advert(from: source, mine)))
     }
 
+    @Test(arguments: AddressFamily.allCases)
+    func `claims of who may make them do not pass, those of others do`(_ family: AddressFamily) {
+        for number in [1, 5, 300] {
+            let ours = (0..<number).map { address(1_000 + $0 * 3, family) }
+            for (holder, passes) in [(mine, false), (theirs, true), (MACAddress(6, 0, 0, 0, 0, 1), true)] {
+                let filter = TapFilter(claimsOf: ours, exceptBy: holder, advertsExceptOf: [])
+                for frame in claims(ours[0]) { #expect(filter.passes(frame) == passes) }
+                #expect(filter.passes(advert(from: address(7, family), mine)), "adverts are another matter")
+            }
+        }
+    }
+
     @Test func `other protocols, and frames that end early, do not pass`() {
         let filter = TapFilter(claimsOf: [address(1, .ipv4), address(1, .ipv6)], advertsExceptOf: [])
         var datagram = advert(from: address(1, .ipv4), mine)
