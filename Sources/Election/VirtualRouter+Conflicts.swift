@@ -32,10 +32,8 @@ extension VirtualRouter {
             let place = configuration.addresses.firstIndex(where: { $0.address == claim.address })
         else { return }
         counters[.addressConflicts] += 1
-        if master.defended[claim.address].map({ now - $0 >= Self.defendInterval }) ?? true {
-            var master = master
-            master.defended[claim.address] = now
-            state = .master(master)
+        if disputes.defended[claim.address].map({ now - $0 >= Self.defendInterval }) ?? true {
+            disputes.defended[claim.address] = now
             actions.append(.announce(place..<place + 1))
         }
         actions.append(.addressClaimed(claim))
@@ -114,17 +112,16 @@ extension VirtualRouter {
 
     /// Whether a router that advertises less than this master goes on doing so though it is answered: it does not hear.
     mutating func judgeContender(
-        _ master: inout Master, _ advert: Advertisement, _ source: IPAddress, _ heardAt: Instant,
-        _ actions: inout [Action]
+        _ advert: Advertisement, _ source: IPAddress, _ heardAt: Instant, _ actions: inout [Action]
     ) {
         let interval = max(believedInterval(of: advert), configuration.advertisementInterval)
-        guard let contender = master.contender, heardAt - contender.last <= interval * 3 else {
-            master.contender = Contender(source: source, since: heardAt, last: heardAt)
+        guard let contender = disputes.contender, heardAt - contender.last <= interval * 3 else {
+            disputes.contender = Contender(source: source, since: heardAt, last: heardAt)
             return
         }
         // Of several the first one is followed.
         guard contender.source == source else { return }
-        master.contender?.last = heardAt
+        disputes.contender?.last = heardAt
         guard heardAt - contender.since >= interval * Self.patience else { return }
         actions.append(.peerDiffers(source, .doesNotHear(priority: advert.priority)))
     }

@@ -18,16 +18,14 @@ extension VirtualRouter {
         // One that a reload has taken out meanwhile is not wanted any more.
         let wanted = addresses.filter { configuration.addresses.contains($0) }
         guard !wanted.isEmpty else { return }
-        var master = master
         var taken: InterfaceAddress?
         for address in wanted {
-            var times = master.losses[address, default: []].filter { now - $0 < Self.lossWindow }
+            var times = disputes.losses[address, default: []].filter { now - $0 < Self.lossWindow }
             if times.count >= Self.lossesBorne { taken = taken ?? address }
             times.append(now)
-            master.losses[address] = times
+            disputes.losses[address] = times
         }
         guard let taken else {
-            state = .master(master)
             actions.append(.claim(wanted))
             return
         }

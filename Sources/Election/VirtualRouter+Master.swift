@@ -87,7 +87,7 @@ extension VirtualRouter {
         } else if advert.priority == own, let local = standing.localAddress, source > local {  // FSM-A-5
             yield(to: advert, from: source, at: heardAt, master, now, &actions)
         } else {  // FSM-A-6
-            judgeContender(&master, advert, source, heardAt, &actions)
+            judgeContender(advert, source, heardAt, &actions)
             answerLower(&master, now, &actions)
             state = .master(master)
         }

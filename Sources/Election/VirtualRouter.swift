@@ -58,16 +58,20 @@ package struct VirtualRouter: Hashable, Sendable {
         /// When every address is to be announced once more, whatever the series does, because another master was heard.
         var lastWord: Instant?
         var answers = AnswerLimiter()
+        /// The release gate that is awaited before leaving.
+        var releaseGate: UInt32?
+        /// The release gate passed or does not matter any more.
+        var mayLeave = false
+    }
+
+    /// What a master remembers of others. Not in its state, which is copied with each advert.
+    struct Disputes: Hashable, Sendable {
         /// When each address was last announced because another host claimed it.
         var defended: [IPAddress: Instant] = [:]
         /// When each was taken off the interface by somebody else.
         var losses: [InterfaceAddress: [Instant]] = [:]
         /// Who goes on advertising a lower priority.
         var contender: Contender?
-        /// The release gate that is awaited before leaving.
-        var releaseGate: UInt32?
-        /// The release gate passed or does not matter any more.
-        var mayLeave = false
     }
 
     /// What an operator's handover waits for, and when it was ordered; told when somebody else is master.
@@ -111,6 +115,7 @@ package struct VirtualRouter: Hashable, Sendable {
     /// By how much a deadline was served too late at most.
     package internal(set) var timerLateMax = Duration.zero
     var state = State.initialize
+    var disputes = Disputes()
     /// When it next wants `Event.deadline`; nil for never. Kept, because to ask a value of this size means to copy it.
     package private(set) var deadline: Instant?
     var pause: Pause?
@@ -334,6 +339,7 @@ package struct VirtualRouter: Hashable, Sendable {
     mutating func enter(_ new: State, because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
         let old = stateName
         state = new
+        disputes = Disputes()
         switch new {
         case .initialize, .fault, .disabled: interruptHandover(&actions)
         case .backup, .master, .resigning: break
