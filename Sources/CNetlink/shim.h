@@ -5,6 +5,7 @@
 
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
@@ -71,12 +72,25 @@ static inline struct nl_msg *vipd_build_link_dump(void) {
     return message;
 }
 
-// RTM_GETROUTE: how the kernel would reach an address of 4 or 16 octets. Null when there is no memory.
-static inline struct nl_msg *vipd_build_route_query(int family, const void *octets, size_t length) {
+// RTM_GETROUTE: how the kernel would reach an address of 4 or 16 octets, by one interface or (0) by any. Null when there is no memory.
+static inline struct nl_msg *vipd_build_route_query(int family, const void *octets, size_t length, uint32_t interface_index) {
     struct rtmsg body = {.rtm_family = (uint8_t)family, .rtm_dst_len = (uint8_t)(length * 8)};
     struct nl_msg *message = nlmsg_alloc_simple(RTM_GETROUTE, NLM_F_REQUEST);
     if (message && (nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0 ||
-                    nla_put(message, RTA_DST, (int)length, octets) < 0)) {
+                    nla_put(message, RTA_DST, (int)length, octets) < 0 ||
+                    (interface_index && nla_put_u32(message, RTA_OIF, interface_index) < 0))) {
+        nlmsg_free(message);
+        message = 0;
+    }
+    return message;
+}
+
+// RTM_GETNEIGH for the neighbours of a family on one interface. Null when there is no memory.
+static inline struct nl_msg *vipd_build_neighbor_dump(int family, uint32_t interface_index) {
+    struct ndmsg body = {.ndm_family = (uint8_t)family};
+    struct nl_msg *message = nlmsg_alloc_simple(RTM_GETNEIGH, NLM_F_REQUEST | NLM_F_DUMP);
+    if (message && (nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0 ||
+                    nla_put_u32(message, NDA_IFINDEX, interface_index) < 0)) {
         nlmsg_free(message);
         message = 0;
     }

@@ -15,6 +15,7 @@ enum Netlink {
     static let newAddress: UInt16 = 20
     static let deleteAddress: UInt16 = 21
     static let newRoute: UInt16 = 24
+    static let newNeighbor: UInt16 = 28
     /// NLM_F_DUMP_INTR: the table changed while it was dumped.
     static let dumpInterrupted: UInt16 = 0x10
     /// NLM_F_CAPPED: the refused request is not repeated in the answer.
@@ -115,9 +116,7 @@ package enum NetlinkParser {
         bytes.forEachAttribute(in: (body.lowerBound + 16)..<body.upperBound) { type, value in
             switch type {
             case 1 where value.count == 6:  // IFLA_ADDRESS
-                link.hardwareAddress = MACAddress(
-                    bytes[value.lowerBound], bytes[value.lowerBound + 1], bytes[value.lowerBound + 2],
-                    bytes[value.lowerBound + 3], bytes[value.lowerBound + 4], bytes[value.lowerBound + 5])
+                link.hardwareAddress = bytes.hardware(in: value)
             case 3: link.name = bytes.text(in: value)  // IFLA_IFNAME
             case 4 where value.count == 4: link.mtu = bytes.number32(at: value.lowerBound) ?? 0  // IFLA_MTU
             case 11: isWireless = true  // IFLA_WIRELESS
@@ -238,6 +237,14 @@ extension Span where Element == UInt8 {
         case .ipv4: return .ipv4(IPv4Address(bits: UInt32(truncatingIfNeeded: low)))
         case .ipv6: return .ipv6(IPv6Address(high: high, low: low))
         }
+    }
+
+    /// A hardware address that fills `range` exactly.
+    func hardware(in range: Range<Int>) -> MACAddress? {
+        guard range.count == 6, range.upperBound <= count else { return nil }
+        let first = range.lowerBound
+        return MACAddress(
+            self[first], self[first + 1], self[first + 2], self[first + 3], self[first + 4], self[first + 5])
     }
 
     /// Calls `body` with the type and the range of the value of each whole attribute; stops at one that is cut short.

@@ -13,6 +13,7 @@ struct NetlinkRequest: ~Copyable {
         case interfaces
         case addresses
         case route(IPAddress)
+        case neighbors(index: UInt32)
         case address(InterfaceAddress, index: UInt32)
 
         var text: String {
@@ -20,6 +21,7 @@ struct NetlinkRequest: ~Copyable {
             case .interfaces: "interfaces"
             case .addresses: "addresses"
             case .route(let address): "\(address)"
+            case .neighbors(let index): "neighbours on \(Interface.name(of: index))"
             case .address(let address, let index): "\(address) on \(Interface.name(of: index))"
             }
         }
@@ -50,12 +52,18 @@ struct NetlinkRequest: ~Copyable {
         unsafe try NetlinkRequest("RTM_GETADDR", .addresses, vipd_build_address_dump(family.domain, index))
     }
 
-    /// How the kernel would reach `address`.
-    static func route(to address: IPAddress) throws(KernelError) -> NetlinkRequest {
+    /// How the kernel would reach `address`, by one interface or (0) by any.
+    static func route(to address: IPAddress, by index: UInt32 = 0) throws(KernelError) -> NetlinkRequest {
         let message = unsafe address.octets.withUnsafeBytes { bytes in
-            unsafe vipd_build_route_query(address.family.domain, bytes.baseAddress, bytes.count)
+            unsafe vipd_build_route_query(address.family.domain, bytes.baseAddress, bytes.count, index)
         }
         return unsafe try NetlinkRequest("RTM_GETROUTE", .route(address), message)
+    }
+
+    /// The neighbours of a family that the kernel knows on one interface.
+    static func neighborDump(_ family: AddressFamily, index: UInt32) throws(KernelError) -> NetlinkRequest {
+        unsafe try NetlinkRequest(
+            "RTM_GETNEIGH", .neighbors(index: index), vipd_build_neighbor_dump(family.domain, index))
     }
 
     /// RTM_NEWADDR that creates and never replaces or, with `renewing`, gives a present address another lifetime (and creates a

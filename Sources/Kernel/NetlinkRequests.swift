@@ -244,7 +244,7 @@ package struct NetlinkRequests: ~Copyable {
     /// Sends `request` and reads until its acknowledgement or the end of its dump.
     ///
     /// Messages that are part of the answer are appended to `answers`. Returns the kernel's refusal, if it is one.
-    private borrowing func exchange(_ request: borrowing NetlinkRequest, keeping answers: inout [UInt8])
+    borrowing func exchange(_ request: borrowing NetlinkRequest, keeping answers: inout [UInt8])
         throws(KernelError) -> KernelError?
     {
         let sequence = try unsafe request.send(on: socket)

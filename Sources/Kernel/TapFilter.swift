@@ -1,5 +1,5 @@
-// Which frames the engine's tap of an interface lets through: claims of our addresses in ARP and neighbour discovery, and adverts of those
-// that are not known yet. Whatever else is said on a segment, and however often, wakes nobody. A classic BPF program (pcap-filter(7) would
+// Which frames the engine's tap of an interface lets through: claims of our addresses in ARP and neighbour discovery, adverts of those
+// that are not known yet, and answers to our own echo requests. Whatever else is said on a segment, and however often, wakes nobody. A classic BPF program (pcap-filter(7) would
 // take longer to compile than a takeover may last).
 
 import CPcap
@@ -26,11 +26,13 @@ package struct TapFilter: Hashable, Sendable {
     private var ipv6: [ClosedRange<UInt32>]
     private var known: [Speaker]
     private var holder: MACAddress?
+    private var echoes: UInt16
 
-    /// Lets through who claims one of `addresses`, but for `holder`, and adverts but for those of `known`, at most a few dozen.
+    /// Lets through who claims one of `addresses`, but for `holder`, adverts but for those of `known`, at most a few dozen, and
+    /// echo replies with the identifier `echoes`.
     package init(
         claimsOf addresses: some Sequence<IPAddress>, exceptBy holder: MACAddress? = nil,
-        advertsExceptOf known: [Speaker]
+        advertsExceptOf known: [Speaker], echoes: UInt16
     ) {
         var (ipv4, ipv6): (Set<UInt32>, Set<UInt32>) = ([], [])
         for address in addresses {
@@ -43,6 +45,7 @@ package struct TapFilter: Hashable, Sendable {
         self.ipv6 = Self.ranges(covering: ipv6)
         self.known = known
         self.holder = holder
+        self.echoes = echoes
     }
 
     /// The widest gaps are left out.
@@ -91,6 +94,10 @@ private enum Place {
     static let sourceIPv6: UInt32 = 34
     static let typeICMPv6: UInt32 = 54
     static let targetICMPv6: UInt32 = 74
+    static let identifierICMPv6: UInt32 = 58
+    static let headerIPv4: UInt32 = 14
+    static let typeICMP: UInt32 = 34
+    static let identifierICMP: UInt32 = 38
 }
 
 extension TapFilter {
@@ -108,12 +115,18 @@ extension TapFilter {
             equal(UInt32(EtherType.ipv4), else: 1), pass(1 + arp.count + version6.count),
             drop,
         ]
+        let answers = answers([
+            (load(byte: Place.headerIPv4), 0x45), (load(half: Place.typeICMP), 0),
+            (load(half: Place.identifierICMP), UInt32(echoes)),
+        ])
         let version4: Code = [
-            load(byte: Place.protocolIPv4), equal(UInt32(vrrpProtocolNumber), else: 1), pass(1), drop,
+            load(byte: Place.protocolIPv4), equal(UInt32(vrrpProtocolNumber), else: 1), pass(3 + answers.count),
+            equal(1, else: 1), pass(1), drop,
         ]
         code += arp
         code += version6
         code += version4
+        code += answers
         code += adverts(.ipv4, sourceAt: Place.sourceIPv4)
         return code
     }
@@ -121,15 +134,19 @@ extension TapFilter {
     private var version6: Code {
         let advertisement = claims(ipv6, at: Place.targetICMPv6)
         let solicitation = claims(ipv6, at: Place.sourceIPv6)
-        let toAdverts = 9 + advertisement.count + solicitation.count
+        let answers = answers([
+            (load(half: Place.typeICMPv6), 129 << 8), (load(half: Place.identifierICMPv6), UInt32(echoes)),
+        ])
+        let toAdverts = 11 + advertisement.count + solicitation.count + answers.count
         var code: Code = [
             load(byte: Place.protocolIPv6), equal(UInt32(vrrpProtocolNumber), else: 1), pass(toAdverts),
             equal(58, else: 1), pass(1), drop, load(byte: Place.typeICMPv6),
-            equal(136, else: 1), pass(3), equal(135, else: 1), pass(1 + advertisement.count),
-            drop,
+            equal(136, else: 1), pass(5), equal(135, else: 1), pass(3 + advertisement.count),
+            equal(129, else: 1), pass(1 + advertisement.count + solicitation.count), drop,
         ]
         code += advertisement
         code += solicitation
+        code += answers
         code += adverts(.ipv6, sourceAt: Place.sourceIPv6)
         return code
     }
@@ -145,6 +162,15 @@ extension TapFilter {
         }
         code.append(drop)
         return code
+    }
+
+    /// Keeps what has all these values, and drops the rest.
+    private func answers(_ values: [(load: bpf_insn, value: UInt32)]) -> Code {
+        var code: Code = []
+        for (place, wanted) in values.enumerated() {
+            code += [wanted.load, equal(wanted.value, else: UInt8(2 * (values.count - place) - 1))]
+        }
+        return code + [keep, drop]
     }
 
     private func adverts(_ family: AddressFamily, sourceAt place: UInt32) -> Code {

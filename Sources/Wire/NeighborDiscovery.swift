@@ -112,7 +112,6 @@ private struct NeighborMessage {
     static let solicitation: UInt8 = 135
     static let advertisement: UInt8 = 136
     static let ipv6HeaderLength = 40
-    static let icmpv6: UInt8 = 58
 
     var type: UInt8
     var flags: UInt8
@@ -127,7 +126,7 @@ private struct NeighborMessage {
         ethernet.append(to: &frame)
         frame.append(contentsOf: [0x60, 0, 0, 0])
         frame.append(word: UInt16(length))
-        frame.append(Self.icmpv6)
+        frame.append(ProtocolNumber.icmpv6)
         frame.append(255)
         frame.append(.ipv6(source))
         frame.append(.ipv6(destination))
@@ -144,7 +143,7 @@ private struct NeighborMessage {
         }
         var checksum = InternetChecksum()
         checksum.addPseudoHeader(
-            source: .ipv6(source), destination: .ipv6(destination), length: length, nextHeader: Self.icmpv6)
+            source: .ipv6(source), destination: .ipv6(destination), length: length, nextHeader: ProtocolNumber.icmpv6)
         checksum.add(frame.span.extracting(start...), count: length)
         frame.replace(wordAt: start + 2, with: checksum.field)
         return frame
@@ -156,7 +155,7 @@ private struct NeighborMessage {
         let ip = EthernetHeader.length
         let start = ip + ipv6HeaderLength
         guard let ethernet = EthernetHeader(frame: frame), ethernet.type == EtherType.ipv6, frame.count >= start + 24,
-            frame[ip] >> 4 == 6, frame[ip + 6] == icmpv6, frame[ip + 7] == 255
+            frame[ip] >> 4 == 6, frame[ip + 6] == ProtocolNumber.icmpv6, frame[ip + 7] == 255
         else { return nil }
         let length = Int(frame.word(at: ip + 4))
         guard length >= 24, frame.count >= start + length, frame[start] == type, frame[start + 1] == 0 else {
@@ -166,7 +165,7 @@ private struct NeighborMessage {
         let destination = frame.ipv6(at: ip + 24)
         var checksum = InternetChecksum()
         checksum.addPseudoHeader(
-            source: .ipv6(source), destination: .ipv6(destination), length: length, nextHeader: icmpv6)
+            source: .ipv6(source), destination: .ipv6(destination), length: length, nextHeader: ProtocolNumber.icmpv6)
         checksum.add(frame.extracting(start..<(start + length)), count: length)
         guard checksum.folded == 0xFFFF else { return nil }
         var message = NeighborMessage(

@@ -1,5 +1,6 @@
-// What frames of other hosts say that concerns our addresses: who claims one in ARP or neighbour discovery, and who sends adverts. They
-// are looked at as they are on the wire, in front of every firewall and every socket, and say no more than that somebody sent them.
+// What frames of other hosts say that concerns our addresses: who claims one in ARP or neighbour discovery, who sends adverts, and who
+// answers an echo request. They are looked at as they are on the wire, in front of every firewall and every socket, and say no more than
+// that somebody sent them.
 
 /// Somebody says in ARP (RFC 826) or neighbour discovery (RFC 4861) that an address is at a hardware address.
 package struct AddressClaim: Hashable, Sendable {
@@ -107,17 +108,21 @@ package struct AdvertGlimpse: Hashable, Sendable {
     }
 }
 
-/// One of the two.
+/// One of the three.
 package enum Overheard: Hashable, Sendable {
     case claim(AddressClaim)
     case advert(AdvertGlimpse)
+    /// An echo reply.
+    case answer(EchoMessage)
 
-    /// Nil for a frame that is neither.
+    /// Nil for a frame that is none of them.
     package init?(frame: Span<UInt8>) {
         if let claim = AddressClaim(frame: frame) {
             self = .claim(claim)
         } else if let advert = AdvertGlimpse(frame: frame) {
             self = .advert(advert)
+        } else if let message = EchoMessage(frame: frame), message.kind == .reply {
+            self = .answer(message)
         } else {
             return nil
         }

@@ -208,6 +208,49 @@ private let addressMessage = Build.message(
     }
 }
 
+@Suite struct NeighborhoodTests {
+    private func route(type: UInt8 = 1, index: UInt32 = 7, _ gateway: [UInt8]?) -> [UInt8] {
+        let body: [UInt8] = [2, 32, 0, 0, 254, 0, 0, type, 0, 0, 0, 0]
+        let attributes = Build.attribute(4, Build.number(index)) + (gateway.map { Build.attribute(5, $0) } ?? [])
+        return Build.message(24, body + attributes)
+    }
+
+    private func gateway(_ octets: [UInt8]) -> IPAddress? { NetlinkParser.gateway(octets.span, .ipv4, index: 7) }
+
+    @Test func `a gateway is that of a unicast route by the interface`() {
+        #expect(gateway(route([192, 0, 2, 1])) == .ipv4(IPv4Address(192, 0, 2, 1)))
+        #expect(gateway(route(nil)) == nil, "on the link")
+        #expect(gateway(route(type: 6, [192, 0, 2, 1])) == nil, "a black hole")
+        #expect(gateway(route(index: 8, [192, 0, 2, 1])) == nil)
+        #expect(gateway(route([UInt8](repeating: 0, count: 16))) == nil, "of another family")
+        let whole = route([192, 0, 2, 1])
+        for length in 0..<whole.count { _ = gateway(Array(whole.prefix(length))) }
+    }
+
+    @Test func `neighbours are those that the kernel knows to be somewhere`() {
+        func neighbor(
+            _ last: UInt8, family: UInt8 = 2, index: UInt32 = 7, state: UInt16 = 4, flags: UInt8 = 0,
+            hardware: [UInt8]? = [2, 0, 0, 0, 0, 1]
+        ) -> [UInt8] {
+            let body = [family, 0, 0, 0] + Build.number(index) + Build.number(state) + [flags, 1]
+            return Build.message(
+                28, body + Build.attribute(1, [192, 0, 2, last]) + (hardware.map { Build.attribute(2, $0) } ?? []))
+        }
+        let octets =
+            neighbor(1) + neighbor(2, family: 10) + neighbor(3, index: 8) + neighbor(4, state: 0x20)  // NUD_FAILED
+            + neighbor(5, state: 0x40) + neighbor(6, flags: 8) + neighbor(7, hardware: nil)  // NUD_NOARP, NTF_PROXY
+            + neighbor(8, hardware: [1, 0, 0x5E, 0, 0, 1]) + neighbor(9, state: 0x80)
+        func neighbors(_ octets: [UInt8]) -> [Neighbor] { NetlinkParser.neighbors(octets.span, .ipv4, index: 7) }
+        let there = MACAddress(2, 0, 0, 0, 0, 1)
+        #expect(
+            neighbors(octets) == [
+                Neighbor(address: .ipv4(IPv4Address(192, 0, 2, 1)), hardware: there),
+                Neighbor(address: .ipv4(IPv4Address(192, 0, 2, 9)), hardware: there),
+            ])
+        for length in 0..<octets.count { _ = neighbors(Array(octets.prefix(length))) }
+    }
+}
+
 private struct Missing: Error {}
 
 /// A small generator with a seed, so that a failure can be had again.

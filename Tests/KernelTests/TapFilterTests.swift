@@ -44,7 +44,7 @@ private func advert(from source: IPAddress, _ hardware: MACAddress) -> [UInt8] {
     func `claims of our addresses pass, and of few addresses nothing else`(_ count: Int, _ family: AddressFamily) {
         // Every third, so that there are gaps.
         let ours = (0..<count).map { address(1_000 + $0 * 3, family) }
-        let filter = TapFilter(claimsOf: ours, advertsExceptOf: [])
+        let filter = TapFilter(claimsOf: ours, advertsExceptOf: [], echoes: 7)
         for address in ours {
             for frame in claims(address) { #expect(filter.passes(frame)) }
         }
@@ -59,7 +59,7 @@ private func advert(from source: IPAddress, _ hardware: MACAddress) -> [UInt8] {
 
     @Test func `of many addresses the widest gaps are left out`() {
         let ours = (0..<200).map { address(1_000 + $0, .ipv4) } + (0..<200).map { address(9_000 + $0, .ipv4) }
-        let filter = TapFilter(claimsOf: ours, advertsExceptOf: [])
+        let filter = TapFilter(claimsOf: ours, advertsExceptOf: [], echoes: 7)
         for frame in claims(address(5_000, .ipv4)) { #expect(!filter.passes(frame)) }
         for frame in claims(address(9_100, .ipv4)) { #expect(filter.passes(frame)) }
     }
@@ -68,13 +68,13 @@ private func advert(from source: IPAddress, _ hardware: MACAddress) -> [UInt8] {
     func `adverts pass but for those of who is known to send them from there`(_ family: AddressFamily) {
         let source = address(7, family)
         let known = (0..<32).map { TapFilter.Speaker(source: address($0, family), hardware: mine) }
-        let filter = TapFilter(claimsOf: [address(1, .ipv4), address(1, .ipv6)], advertsExceptOf: known)
+        let filter = TapFilter(claimsOf: [address(1, .ipv4), address(1, .ipv6)], advertsExceptOf: known, echoes: 7)
         #expect(!filter.passes(advert(from: source, mine)))
         for other in [theirs, MACAddress(6, 0, 0, 0, 0, 1)] {
             #expect(filter.passes(advert(from: source, other)), "another hardware address")
         }
         #expect(filter.passes(advert(from: address(40, family), mine)), "another source")
-        let none = TapFilter(claimsOf: [], advertsExceptOf: [])
+        let none = TapFilter(claimsOf: [], advertsExceptOf: [], echoes: 7)
         #expect(none.passes(advert(from: source, mine)))
     }
 
@@ -83,7 +83,7 @@ private func advert(from source: IPAddress, _ hardware: MACAddress) -> [UInt8] {
         for number in [1, 5, 300] {
             let ours = (0..<number).map { address(1_000 + $0 * 3, family) }
             for (holder, passes) in [(mine, false), (theirs, true), (MACAddress(6, 0, 0, 0, 0, 1), true)] {
-                let filter = TapFilter(claimsOf: ours, exceptBy: holder, advertsExceptOf: [])
+                let filter = TapFilter(claimsOf: ours, exceptBy: holder, advertsExceptOf: [], echoes: 7)
                 for frame in claims(ours[0]) { #expect(filter.passes(frame) == passes) }
                 #expect(filter.passes(advert(from: address(7, family), mine)), "adverts are another matter")
             }
@@ -91,7 +91,7 @@ private func advert(from source: IPAddress, _ hardware: MACAddress) -> [UInt8] {
     }
 
     @Test func `other protocols, and frames that end early, do not pass`() {
-        let filter = TapFilter(claimsOf: [address(1, .ipv4), address(1, .ipv6)], advertsExceptOf: [])
+        let filter = TapFilter(claimsOf: [address(1, .ipv4), address(1, .ipv6)], advertsExceptOf: [], echoes: 7)
         var datagram = advert(from: address(1, .ipv4), mine)
         datagram[14 + 9] = 17
         #expect(!filter.passes(datagram))
@@ -101,5 +101,21 @@ private func advert(from source: IPAddress, _ hardware: MACAddress) -> [UInt8] {
         for frame in claims(address(1, .ipv4)) + claims(address(1, .ipv6)) {
             for length in [0, 12, 14, 20, 28] { #expect(!filter.passes(Array(frame.prefix(length)))) }
         }
+    }
+
+    @Test(arguments: AddressFamily.allCases, [0, 60])
+    func `answers to our own questions pass, and no other echo messages`(_ family: AddressFamily, _ count: Int) {
+        let known = (0..<32).map { TapFilter.Speaker(source: address($0, family), hardware: mine) }
+        let filter = TapFilter(
+            claimsOf: (0..<count).map { address($0, family) }, exceptBy: mine, advertsExceptOf: known, echoes: 0xABCD)
+        func frame(_ kind: EchoMessage.Kind, _ identifier: UInt16) -> [UInt8] {
+            EchoMessage(
+                kind, from: address(1, family), to: address(2, family), identifier: identifier, sequence: 3
+            ).frame(from: theirs, to: mine)
+        }
+        #expect(filter.passes(frame(.reply, 0xABCD)))
+        #expect(!filter.passes(frame(.reply, 0xABCE)))
+        #expect(!filter.passes(frame(.request, 0xABCD)))
+        #expect(filter.passes(advert(from: address(40, family), mine)), "adverts are found behind it")
     }
 }

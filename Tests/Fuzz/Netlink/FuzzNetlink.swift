@@ -21,6 +21,7 @@ public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 
     NetlinkParser.parse(octets.span, into: &twice)
     promise(twice == events + events, "the same octets say the same, and nothing before is touched")
     checkHeader(octets)
+    checkNeighborhood(octets)
     return 0
 }
 
@@ -35,6 +36,18 @@ private func check(_ event: KernelEvent) {
         promise(address.prefixLength <= address.address.family.hostPrefixLength, "a prefix fits its family")
         promise(!(state.isTentative && state.isUsable), "what is tentative is not usable")
     case .peersToNotify, .eventsLost: break
+    }
+}
+
+private func checkNeighborhood(_ octets: [UInt8]) {
+    for family in AddressFamily.allCases {
+        let neighbors = NetlinkParser.neighbors(octets.span, family, index: 7)
+        promise(neighbors.count <= octets.count / 16, "no message becomes more than one neighbour")
+        for neighbor in neighbors {
+            promise(neighbor.address.family == family && !neighbor.hardware.isGroup, "a neighbour is one host")
+        }
+        let gateway = NetlinkParser.gateway(octets.span, family, index: 7)
+        promise(gateway.map { $0.family == family } ?? true, "a gateway is of the family")
     }
 }
 
