@@ -82,15 +82,17 @@ package struct Hooks: Hashable, Sendable {
     package var onBackup: CommandLine?
     package var onFault: CommandLine?
     package var onStop: CommandLine?
+    package var onVerified: CommandLine?
 
     package init(
         onMaster: CommandLine? = nil, onBackup: CommandLine? = nil, onFault: CommandLine? = nil,
-        onStop: CommandLine? = nil
+        onStop: CommandLine? = nil, onVerified: CommandLine? = nil
     ) {
         self.onMaster = onMaster
         self.onBackup = onBackup
         self.onFault = onFault
         self.onStop = onStop
+        self.onVerified = onVerified
     }
 }
 

@@ -93,11 +93,14 @@ extension Problems {
     }
 
     /// One of a few words.
-    mutating func choice<Value>(_ node: Node, _ what: String, _ choices: [(String, Value)]) -> Value? {
+    mutating func choice<Value>(
+        _ node: Node, _ what: String, _ choices: [(String, Value)], alternative: String = ""
+    ) -> Value? {
         let names = choices.map(\.0)
-        guard let text = text(node, what, allowed: alternatives(names)) else { return nil }
+        let allowed = alternatives(names) + alternative
+        guard let text = text(node, what, allowed: allowed) else { return nil }
         if let choice = choices.first(where: { $0.0 == text }) { return choice.1 }
-        refuse(node, what, allowed: alternatives(names), hint: suggestion(for: text, among: names, otherwise: ""))
+        refuse(node, what, allowed: allowed, hint: suggestion(for: text, among: names, otherwise: ""))
         return nil
     }
 

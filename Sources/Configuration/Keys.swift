@@ -61,6 +61,7 @@ enum RouterKey: String, FieldKey {
     case lease
     case conflictCheck = "conflict-check"
     case filteredAdverts = "filtered-adverts"
+    case verify
     case checks
     case gateClaim = "gate-claim"
     case gateRelease = "gate-release"
@@ -104,6 +105,7 @@ enum HookKey: String, FieldKey {
     case onBackup = "on-backup"
     case onFault = "on-fault"
     case onStop = "on-stop"
+    case onVerified = "on-verified"
 }
 
 /// What the parser knows, for tests and for completion.

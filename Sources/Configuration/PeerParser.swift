@@ -44,19 +44,22 @@ extension Problems {
     private mutating func peer(_ item: Node) -> Located<UnicastPeer>? {
         let form = "an IP address without a prefix, or {address, minimum-ttl}"
         guard case .mapping = item.content else {
-            return peerAddress(item, "a peer", form).map { Located(value: UnicastPeer($0), place: item.place) }
+            return hostAddress(item, "a peer", form, as: "a peer").map {
+                Located(value: UnicastPeer($0), place: item.place)
+            }
         }
         guard let fields = Fields<PeerKey>(item, subject: "a peer", place: item.place, problems: &self) else {
             return nil
         }
         let least = fields[.minimumTTL].map { integer($0, "minimum-ttl", in: 1...255) } ?? 255
         guard let node = fields.required(.address, "an IP address", problems: &self),
-            let address = peerAddress(node, "address", "an IP address without a prefix"), let least
+            let address = hostAddress(node, "address", "an IP address without a prefix", as: "a peer"), let least
         else { return nil }
         return Located(value: UnicastPeer(address, minimumHopLimit: UInt8(least)), place: node.place)
     }
 
-    private mutating func peerAddress(_ node: Node, _ what: String, _ form: String) -> IPAddress? {
+    /// The address of another host; `role` is what it is to be.
+    mutating func hostAddress(_ node: Node, _ what: String, _ form: String, as role: String) -> IPAddress? {
         guard let text = text(node, what, allowed: form) else { return nil }
         guard let address = IPAddress(text) else {
             let hint = text.utf8.contains(UInt8(ascii: "%")) ? "; leave the zone out, 'interface' says it" : ""
@@ -65,7 +68,7 @@ extension Problems {
         }
         let whole = InterfaceAddress(address: address, prefixLength: UInt8(address.family.hostPrefixLength))
         if let reason = Self.reasonNotToServe(whole) {
-            add(node.place, "\(address) cannot be a peer: \(reason)")
+            add(node.place, "\(address) cannot be \(role): \(reason)")
             return nil
         }
         return address

@@ -48,6 +48,7 @@ struct RouterDraft {
     var lease: LeasePolicy?
     var conflictCheck: ConflictCheck?
     var obeysFiltered: Bool?
+    var verification: VerificationPlan?
     var checks: [CheckUse] = []
     var gateClaim: CommandLine?
     var gateRelease: CommandLine?
@@ -88,6 +89,7 @@ extension Problems {
             fields[.filteredAdverts].map { node in
                 choice(node, "filtered-adverts", [("obey", true), ("ignore", false)])
             } ?? true
+        draft.verification = verification(fields, draft)
         draft.checks = checkUses(fields)
         commands(fields, &draft)
         return draft
@@ -401,6 +403,6 @@ extension Problems {
         }
         draft.hooks = Hooks(
             onMaster: hook(.onMaster, &self), onBackup: hook(.onBackup, &self), onFault: hook(.onFault, &self),
-            onStop: hook(.onStop, &self))
+            onStop: hook(.onStop, &self), onVerified: hook(.onVerified, &self))
     }
 }

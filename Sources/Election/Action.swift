@@ -72,6 +72,8 @@ package enum Action: Hashable, Sendable {
     case release([InterfaceAddress])
     /// Announce these of the configured addresses, by place in their list.
     case announce(Range<Int>)
+    /// The first round of announcements is out: see whether it arrived.
+    case verify
     /// Ask the segment who has these of the configured addresses, by place in their list.
     case ask(Range<Int>)
     /// Another host claims one of the addresses; Node keeps the rest back.

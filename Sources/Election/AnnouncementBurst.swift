@@ -14,6 +14,9 @@ struct AnnouncementBurst: Hashable, Sendable {
     private var round = 0
     private var position = 0
 
+    /// The first round has not been announced whole.
+    var isInFirstRound: Bool { round == 0 }
+
     /// A series whose first round is due `plan.rounds[0]` after `now`.
     init(startingAt now: Instant, _ plan: AnnouncementPlan) {
         started = now

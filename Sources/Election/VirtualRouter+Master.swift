@@ -190,11 +190,14 @@ extension VirtualRouter {
         guard master.claiming == nil else { return }
         if let due = master.lastWord, due <= now {
             speakUp(&master, now, &actions)
-        } else if let range = master.burst?.next(
-            at: now, addresses: configuration.addresses.count, prompt: promptAddresses, configuration.announcements)
-        {
-            actions.append(.announce(range))
+            return
         }
+        let wasFirst = master.burst?.isInFirstRound ?? false
+        let range = master.burst?.next(
+            at: now, addresses: configuration.addresses.count, prompt: promptAddresses, configuration.announcements)
+        guard let range else { return }
+        actions.append(.announce(range))
+        if wasFirst, master.burst?.isInFirstRound == false, configuration.verification.isOn { actions.append(.verify) }
     }
 
     func startBurst(_ master: inout Master, _ now: Instant, _ actions: inout [Action]) {

@@ -166,6 +166,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     package var announcements: AnnouncementPlan
     package var lease: LeasePolicy
     package var conflictCheck: ConflictCheck
+    package var verification: VerificationPlan
     /// Adverts that are on the wire and reach no socket keep this router from becoming master.
     package var obeysFiltered: Bool
     package var checks: [CheckReference]
@@ -182,8 +183,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         addressOptions: [InterfaceAddress: AddressOptions] = [:], unadvertised: Int = 0,
         checksum: ChecksumPolicy = .automatic, password: [UInt8]? = nil,
         strictFirstAddress: Bool = false, announcements: AnnouncementPlan? = nil, lease: LeasePolicy = .automatic,
-        conflictCheck: ConflictCheck = .off, obeysFiltered: Bool = true, checks: [CheckReference] = [],
-        gatesClaim: Bool = false, gatesRelease: Bool = false
+        conflictCheck: ConflictCheck = .off, verification: VerificationPlan = .off, obeysFiltered: Bool = true,
+        checks: [CheckReference] = [], gatesClaim: Bool = false, gatesRelease: Bool = false
     ) {
         self.interface = interface
         self.vrid = vrid
@@ -205,6 +206,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         self.announcements = announcements ?? .standard(for: addresses.first?.address.family ?? .ipv4)
         self.lease = lease
         self.conflictCheck = conflictCheck
+        self.verification = verification
         self.obeysFiltered = obeysFiltered
         self.checks = checks
         self.gatesClaim = gatesClaim

@@ -31,6 +31,8 @@ extension Engine {
             release(addresses, for: id)
         case .announce(let range):
             announce(range, for: id)
+        case .verify:
+            verify(id)
         case .ask(let range):
             ask(range, for: id)
         case .addressClaimed(let claim):
@@ -42,6 +44,7 @@ extension Engine {
             reporter.send(.gateCancelled(id, sequence: sequence))
         case .transition(let transition):
             records[id]?.note(transition)
+            if transition.to != .master { verifier.end(id) }
             if !releases.postpone(action, of: id) { tell(action, for: id) }
         case .handover:
             if !releases.postpone(action, of: id) { tell(action, for: id) }
@@ -63,8 +66,8 @@ extension Engine {
             reporter.send(.transition(id, transition))
         case .handover(let outcome):
             reporter.send(.handover(id, outcome))
-        case .sendAdvert, .claim, .release, .announce, .ask, .addressClaimed, .runGate, .cancelGate, .peerDiffers,
-            .unsteady, .releaseGateFailed:
+        case .sendAdvert, .claim, .release, .announce, .verify, .ask, .addressClaimed, .runGate, .cancelGate,
+            .peerDiffers, .unsteady, .releaseGateFailed:
             break
         }
     }

@@ -53,6 +53,8 @@ extension Engine {
             reporter.markDirty(id)
         case .announce(let id):
             node.announce(id, at: now, appendingTo: &actions)
+        case .verify(let id):
+            verifyAgain(id)
         case .stop:
             beginStop(withoutGates: false)
         case .prepare(let interfaces):

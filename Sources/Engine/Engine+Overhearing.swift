@@ -19,7 +19,9 @@ extension Engine {
     /// nothing is lost there: a resigning master goes by its successor's advert alone.
     func openTap(on link: LinkState) {
         guard link.isUp, !taps.contains(where: { $0.index == link.index }) else { return }
-        guard let tap = try? WireTap(interface: link.name, index: link.index) else { return }
+        guard let tap = try? WireTap(interface: link.name, index: link.index, echoes: verifier.identifier) else {
+            return
+        }
         taps.append(tap)
         listen(tap, true)
     }
@@ -68,6 +70,13 @@ extension Engine {
         return holder
     }
 
+    /// Who is there is to be heard of these hosts, too.
+    func hear(_ hosts: Set<IPAddress>, on tap: WireTap) {
+        guard tap.hosts != hosts else { return }
+        tap.hosts = hosts
+        refilter(tap)
+    }
+
     private func refilter(_ tap: WireTap) {
         do throws(SystemError) {
             try tap.refilter()
@@ -109,10 +118,13 @@ extension Engine {
         case .claim(let claim):
             // A switch may send our own frames back to us (checklist ACD-08).
             guard !table.isOwn(claim.hardware) else { return }
+            resolve(claim, on: tap)
             node.claimHeard(
                 claim, speakers: tap.speakers, interfaceIndex: tap.index, at: now, appendingTo: &actions)
         case .advert(let advert):
             judge(advert, stamp, on: tap)
+        case .answer(let reply):
+            take(reply, stamp, on: tap)
         }
         if !actions.isEmpty { perform() }
     }

@@ -50,7 +50,7 @@ extension Action {
         case .sendAdvert: .advert
         case .claim: .claim
         case .release: .release
-        case .announce, .ask: .announcement
+        case .announce, .verify, .ask: .announcement
         case .runGate, .cancelGate, .releaseGateFailed: .gate
         case .transition: .transition
         case .peerDiffers, .addressClaimed, .unsteady, .handover: .report

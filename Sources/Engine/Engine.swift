@@ -3,6 +3,7 @@
 // starts no process and writes no log: what is worth a line is a report.
 
 import Election
+import Glibc
 import Kernel
 import Messages
 import System
@@ -58,6 +59,9 @@ package final class Engine {
     var taps: [WireTap] = []
     /// When to ask next who of those that send adverts has not been heard for too long, CLOCK_MONOTONIC in nanoseconds.
     var nextListen = Int64.max
+    /// Whether takeovers arrived.
+    var verifier = Verifier(identifier: UInt16(truncatingIfNeeded: getpid()))
+    var surroundings: [SocketTag: Surroundings] = [:]
     var reporter: Reporter
     let requests: NetlinkRequests
     let leases: LeaseKeeper
@@ -195,7 +199,7 @@ package final class Engine {
     private var hasWork: Bool { !(claims.isEmpty && releases.isEmpty) }
 
     private var nextWake: Int64 {
-        var wake = min(nextSnapshot, nextSlice, leaveBy, nextSign, nextListen)
+        var wake = min(nextSnapshot, nextSlice, leaveBy, nextSign, nextListen, verifier.due)
         if !advertised.isEmpty || node.hasHeard { wake = min(wake, nextBeat) }
         guard isCommitted, let deadline = node.deadline else { return wake }
         return min(wake, deadline.nanoseconds - (wantsRunUp(to: deadline) ? Self.runUp : 0))
@@ -243,6 +247,7 @@ package final class Engine {
         forgetRemoved()
         leases.beginRenewals()
         promoteSecondaries()
+        continueVerification()
         report()
     }
 

@@ -1,4 +1,5 @@
-// What the engine hears on the wire of one interface beside its sockets: who claims our addresses, and who sends adverts from where.
+// What the engine hears on the wire of one interface beside its sockets: who claims our addresses, who sends adverts from where, and who
+// answers our questions.
 
 import Election
 import Kernel
@@ -23,14 +24,21 @@ final class WireTap {
     var holder: MACAddress? {
         didSet { isStale = isStale || holder != oldValue }
     }
+    /// Who are listened to as well, to learn where they are.
+    var hosts: Set<IPAddress> = [] {
+        didSet { isStale = isStale || hosts != oldValue }
+    }
+    private let echoes: UInt16
     private(set) var speakers = SpeakerTable()
     /// The filter may have to be another one.
     private var isStale = false
     var isWatched = false
     var framesLeft = WireTap.framesPerSecond
 
-    init(interface: String, index: UInt32) throws(SystemError) {
-        filter = TapFilter(claimsOf: [], advertsExceptOf: [])
+    /// `echoes` is the identifier of our echo requests.
+    init(interface: String, index: UInt32, echoes: UInt16) throws(SystemError) {
+        self.echoes = echoes
+        filter = TapFilter(claimsOf: [], advertsExceptOf: [], echoes: echoes)
         tap = try FrameTap(interface: interface, filter: filter, ring: Self.ring)
         self.index = index
     }
@@ -89,8 +97,9 @@ final class WireTap {
         let isLooking = speakers.speakers.contains { $0.suspected != nil }
         let known = speakers.speakers.filter { !isLooking && $0.isHeard }
         let wanted = TapFilter(
-            claimsOf: addresses, exceptBy: holder,
-            advertsExceptOf: known.map { TapFilter.Speaker(source: $0.source, hardware: $0.hardware) })
+            claimsOf: addresses.union(hosts), exceptBy: hosts.isEmpty ? holder : nil,
+            advertsExceptOf: known.map { TapFilter.Speaker(source: $0.source, hardware: $0.hardware) },
+            echoes: echoes)
         if wanted != filter {
             try tap.change(to: wanted)
             filter = wanted

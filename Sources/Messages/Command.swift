@@ -62,6 +62,8 @@ package enum Command: Hashable, Sendable {
     case hold(RouterID, Bool)
     /// A master announces its addresses again.
     case announce(RouterID)
+    /// A master asks neighbours whether they send to it; `Report.verification` tells, the last time as complete.
+    case verify(RouterID)
     /// Resign everything, release everything, report `stopped` and exit.
     case stop
     /// To an engine that will go on for another one: open what these interfaces need and what takes time; answered by `prepared`.
@@ -72,4 +74,4 @@ package enum Command: Hashable, Sendable {
 
 /// The version of this protocol, in both hellos. It rises with every change of a message; the two processes are of one
 /// build, so a difference means a half-finished installation.
-package let messagesVersion: UInt16 = 11
+package let messagesVersion: UInt16 = 12

@@ -67,6 +67,9 @@ extension Command {
         case .announce(let router):
             writer.write(UInt8(24))
             writer.write(router)
+        case .verify(let router):
+            writer.write(UInt8(25))
+            writer.write(router)
         }
     }
 
@@ -111,6 +114,7 @@ extension Command {
             let router = try reader.router()
             return .hold(router, try reader.bool())
         case 24: return .announce(try reader.router())
+        case 25: return .verify(try reader.router())
         case let other: throw .unknown(other)
         }
     }

@@ -36,6 +36,8 @@ extension VirtualRouterConfiguration {
         writer.write(announcements.pacing)
         lease.write(to: &writer)
         writer.write(conflictCheck.rawValue)
+        writer.write(verification.isOn)
+        writer.write(list: verification.targets) { $0.write($1) }
         writer.write(obeysFiltered)
         writer.write(list: checks) { writer, reference in
             writer.write(reference.check)
@@ -81,6 +83,8 @@ extension VirtualRouterConfiguration {
         let lease = try LeasePolicy(from: &reader)
         let conflictNumber = try reader.byte()
         guard let conflictCheck = ConflictCheck(rawValue: conflictNumber) else { throw .unknown(conflictNumber) }
+        let isVerified = try reader.bool()
+        let targets = try reader.list { reader throws(MessageError) in try reader.address() }
         let obeysFiltered = try reader.bool()
         let checks = try reader.list { reader throws(MessageError) in
             let check = try reader.check()
@@ -94,7 +98,9 @@ extension VirtualRouterConfiguration {
             addressOptions: addressOptions, unadvertised: Int(unadvertised),
             checksum: checksum, password: password, strictFirstAddress: strict,
             announcements: AnnouncementPlan(rounds: rounds, refresh: refresh, kinds: kinds, pacing: pacing),
-            lease: lease, conflictCheck: conflictCheck, obeysFiltered: obeysFiltered, checks: checks,
+            lease: lease, conflictCheck: conflictCheck,
+            verification: VerificationPlan(isOn: isVerified, targets: targets), obeysFiltered: obeysFiltered,
+            checks: checks,
             gatesClaim: gatesClaim, gatesRelease: try reader.bool())
     }
 }

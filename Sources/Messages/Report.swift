@@ -45,6 +45,8 @@ package enum Report: Hashable, Sendable {
     case gateWanted(RouterID, GateKind, sequence: UInt32, cause: Cause)
     /// The result of this gate is no longer wanted; end it.
     case gateCancelled(RouterID, sequence: UInt32)
+    /// Whether a takeover arrived, as far as is known: when those who are expected to answer have, and at the end. `began` is boot time.
+    case verification(RouterID, Verification)
     /// What came of `Command.handOver`.
     case handover(RouterID, HandoverOutcome)
     case notice(Notice)

@@ -48,6 +48,10 @@ extension Report {
             writer.write(UInt8(22))
             writer.write(router)
             outcome.write(to: &writer)
+        case .verification(let router, let verification):
+            writer.write(UInt8(23))
+            writer.write(router)
+            verification.write(to: &writer)
         case .notice(let notice):
             writer.write(UInt8(10))
             notice.write(to: &writer)
@@ -101,6 +105,9 @@ extension Report {
         case 22:
             let router = try reader.router()
             return .handover(router, try HandoverOutcome(from: &reader))
+        case 23:
+            let router = try reader.router()
+            return .verification(router, try Verification(from: &reader))
         case 10: return .notice(try Notice(from: &reader))
         case 11: return .lost(try reader.integer(UInt32.self))
         case 12: return .stopped

@@ -10,6 +10,8 @@ package enum EventDocument: Hashable, Sendable {
     case difference(DifferenceDocument)
     /// `{"type":"address-conflict", …}`: another host claims an address; told when it is new, and every 10 minutes while it lasts.
     case conflict(ConflictDocument)
+    /// `{"type":"verification", …}`: whether a takeover arrived at neighbours.
+    case verification(VerificationDocument)
     /// `{"type":"unsteady", …}`: a virtual router came to and went from master too often.
     case unsteady(UnsteadyDocument)
     /// `{"type":"packet-dropped", …}`: packets were not believed; one event for each reason in 10 s at most.
@@ -175,6 +177,7 @@ extension EventDocument: Codable {
         case "transition": self = .transition(try TransitionDocument(from: decoder))
         case "difference": self = .difference(try DifferenceDocument(from: decoder))
         case "address-conflict": self = .conflict(try ConflictDocument(from: decoder))
+        case "verification": self = .verification(try VerificationDocument(from: decoder))
         case "unsteady": self = .unsteady(try UnsteadyDocument(from: decoder))
         case "packet-dropped": self = .dropped(try DroppedDocument(from: decoder))
         case "alive": self = .alive
@@ -196,6 +199,9 @@ extension EventDocument: Codable {
         case .conflict(let conflict):
             try container.encode("address-conflict", forKey: .type)
             try conflict.encode(to: encoder)
+        case .verification(let verification):
+            try container.encode("verification", forKey: .type)
+            try verification.encode(to: encoder)
         case .unsteady(let unsteady):
             try container.encode("unsteady", forKey: .type)
             try unsteady.encode(to: encoder)

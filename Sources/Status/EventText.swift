@@ -11,6 +11,8 @@ package func eventText(_ event: EventDocument) -> String? {
     case .conflict(let conflict):
         "\(conflict.at)  \(conflict.router)  CONFLICT  \(conflict.address) is claimed by \(conflict.hardwareAddress): "
             + conflict.text
+    case .verification(let event):
+        "\(event.at)  \(event.router)  \(event.verdict == "unanswered" ? "UNVERIFIED" : event.verdict)  \(event.text)"
     case .unsteady(let unsteady):
         "\(unsteady.at)  \(unsteady.router)  UNSTEADY  \(unsteady.text)"
     case .dropped(let dropped):
@@ -34,7 +36,10 @@ package func presentText(_ router: RouterStatus, asOf: Timestamp) -> [String] {
         "\(asOf)  \(router.name)  CONFLICT  \(conflict.address) is claimed by \(conflict.hardwareAddress)"
             + "  since \(conflict.first)"
     }
-    return [state] + differences + conflicts
+    let unverified = [router.verification].compactMap { $0 }.filter { $0.verdict == "unanswered" }.map {
+        "\(asOf)  \(router.name)  UNVERIFIED  \($0.text)"
+    }
+    return [state] + differences + conflicts + unverified
 }
 
 extension StatusDocument {
@@ -50,6 +55,8 @@ extension StatusDocument {
             router(event.router, at: event.at)?.conflicts.contains { conflict in
                 conflict.address == event.address && conflict.hardwareAddress == event.hardwareAddress
             } ?? false
+        case .verification(let event):
+            router(event.router, at: event.at)?.verification?.text == event.text
         case .transition, .unsteady, .dropped, .alive: false
         }
     }

@@ -111,6 +111,8 @@ package struct RouterStatus: Hashable, Sendable, Codable {
     package var differences: [DifferenceStatus] = []
     /// `conflicts`: who else claims the addresses, as heard in the last 10 minutes.
     package var conflicts: [ConflictStatus] = []
+    /// `verification`: of a master, whether neighbours send to it; null while nobody was asked.
+    @OrNull package var verification: VerificationStatus?
     /// `statistics`: a number for every counter; the names are those of `Counter.name`.
     package var statistics: [String: UInt64]
     /// `discontinuity-datetime`: since when they count; null before the engine has said anything.
@@ -123,6 +125,7 @@ package struct RouterStatus: Hashable, Sendable, Codable {
     private enum CodingKeys: String, CodingKey {
         case name, interface, vrid, family, version, state, since, priority, contributions, faults, preempt, master
         case addresses, statistics, checks, peers, differences, conflicts, lease, held
+        case verification
         case leaseExpires = "lease-expires"
         case alsoVersion2 = "also-version-2"
         case unknownSince = "unknown-since"

@@ -27,8 +27,9 @@ package func routerText(_ router: RouterStatus, asOf: Timestamp) -> String {
         "addresses",
         router.addresses.map { address in
             "\(padded(address.address, width))  \(presence(address, in: router.state))"
-                + (address.advertised ? "" : ", not advertised")
+                + (address.advertised ? "" : ", not advertised") + neighborsText(address, router)
         })
+    lines += block(verificationLabel(router), verificationText(router))
     if let lease = leaseText(router, asOf: asOf) { lines.append(line("lease", lease)) }
     lines += block("last move", lastMove(router, asOf: asOf))
     lines.append(line("adverts", advertsText(router)))
@@ -129,6 +130,29 @@ private func presence(_ address: AddressStatus, in state: RouterState) -> String
     }
 }
 
+/// Whether the takeover arrived; nothing when nobody has been asked.
+private func verificationText(_ router: RouterStatus) -> [String] {
+    guard let verification = router.verification else { return [] }
+    switch verification.verdict {
+    case "verified": return [String(verification.text.trimmingPrefix("verified "))]
+    case "unanswered": return [verification.text]
+    case "pending": return ["not yet: \(verification.text)"]
+    default: return ["not: \(verification.text)"]
+    }
+}
+
+private func verificationLabel(_ router: RouterStatus) -> String {
+    router.verification?.verdict == "unanswered" ? "UNVERIFIED" : "verified"
+}
+
+/// How many of the hosts that were asked have this host for the address.
+private func neighborsText(_ address: AddressStatus, _ router: RouterStatus) -> String {
+    let own = address.address.prefix { $0 != "/" }
+    let asked = (router.verification?.answers ?? []).filter { $0.address == own && $0.asked > 0 }
+    guard !asked.isEmpty else { return "" }
+    return ", found here by \(asked.count { $0.afterMs != nil }) of \(asked.count) asked"
+}
+
 /// Only where addresses are here: what happens to them when nobody is left to renew them.
 private func leaseText(_ router: RouterStatus, asOf: Timestamp) -> String? {
     guard let lease = router.lease, let expires = router.leaseExpires else { return nil }
@@ -211,7 +235,7 @@ private func block(_ label: String, _ values: [String]) -> [String] {
     values.enumerated().map { line($0.offset == 0 ? label : "", $0.element) }
 }
 
-private func padded(_ text: String, _ width: Int) -> String {
+func padded(_ text: String, _ width: Int) -> String {
     text.count < width ? text + String(repeating: " ", count: width - text.count) : text
 }
 

@@ -18,6 +18,8 @@ package enum ControlRequest: Hashable, Sendable {
     case handOver(String, holdFor: Duration?)
     /// Announce its addresses again, as their master.
     case announce(String)
+    /// Ask neighbours whether they send here what they send to its addresses.
+    case verify(String)
     /// Let the program that is installed now take over.
     case upgrade
 
@@ -75,6 +77,8 @@ package enum ControlReply: Hashable, Sendable {
     case handedOver(HandoverResult)
     /// So many addresses are announced within a second.
     case announcing(addresses: Int)
+    /// Who answered.
+    case verified(VerificationStatus)
     /// The upgrade begins; the status tells its end.
     case upgrading(UpgradeStatus)
     /// No virtual router has this name.

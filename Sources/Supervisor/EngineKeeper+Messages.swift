@@ -124,7 +124,8 @@ extension EngineKeeper {
             handOver(from: engine, at: at)
         case .hello, .prepared, .notice, .lost:
             break
-        case .heartbeat, .transition, .snapshot, .gateWanted, .gateCancelled, .handover, .interfaceCounters:
+        case .heartbeat, .transition, .snapshot, .gateWanted, .gateCancelled, .handover, .verification,
+            .interfaceCounters:
             if !engine.onlyCleans { handle(.report(report)) }
         }
     }

@@ -31,6 +31,8 @@ package enum AgentEvent: Hashable, Sendable {
     case peerDiffers(router: String, peer: IPAddress, what: PeerDifference, at: Int64)
     /// Another host claims an address; `state` is that of the virtual router here.
     case addressClaimed(router: String, address: IPAddress, by: MACAddress, state: StateName, at: Int64)
+    /// Whether a takeover arrived at neighbours.
+    case verified(router: String, Verification, at: Int64)
     /// Packets that were not believed; `router` is nil when nobody here has their VRID.
     case dropped(router: String?, reason: DropReason, source: IPAddress?, count: UInt32, at: Int64)
     case unsteady(router: String, transitions: UInt32, within: Duration, text: String, at: Int64)

@@ -1,5 +1,6 @@
-// Hooks: commands told about transitions. One ordered queue per virtual router's name, one hook at a time; a newer state takes the
-// place of one that waits, so that a slow hook is followed by the truth and not by history. What runs is never interrupted.
+// Hooks: commands told about transitions, and whether a takeover arrived. One ordered queue per virtual router's name, one hook at a time;
+// a newer state takes the place of what waits, so that a slow hook is followed by the truth and not by history. What runs is never
+// interrupted.
 
 import Configuration
 import Election
@@ -11,6 +12,8 @@ enum HookKind: String, Hashable {
     case onBackup = "on-backup"
     case onFault = "on-fault"
     case onStop = "on-stop"
+    /// Of no transition: a new master knows whether its takeover arrived.
+    case onVerified = "on-verified"
 
     /// The hook that a transition calls for; nil for those that nobody has to be told: the first moment of a start or of a
     /// change of the configuration, which another transition follows, and a fault that only waits for a first result.
@@ -38,6 +41,7 @@ extension Hooks {
         case .onBackup: onBackup
         case .onFault: onFault
         case .onStop: onStop
+        case .onVerified: onVerified
         }
     }
 }
@@ -65,6 +69,8 @@ final class HookQueue {
     private let report: (Outcome) -> Void
     private var running: Job?
     private var waiting: Entry?
+    /// Whether the takeover arrived is told after the hook of the transition.
+    private var waitingVerified: Entry?
     private let drained: () -> Void
     /// Begins with the wall clock, so that it rises over restarts of the agent and of the host: a command that keeps the last
     /// number to recognise what is older must not take everything after a restart for old. Nothing counts up once a
@@ -84,7 +90,7 @@ final class HookQueue {
     }
 
     /// Nothing runs and nothing waits.
-    var isIdle: Bool { running == nil && waiting == nil }
+    var isIdle: Bool { running == nil && waiting == nil && waitingVerified == nil }
 
     /// VIPD_SEQUENCE of the next command, hook or gate.
     func nextNumber() -> Int64 {
@@ -94,25 +100,31 @@ final class HookQueue {
 
     /// Runs it now, or after what runs now, in place of what waits.
     func add(_ entry: Entry) {
-        if let waiting { report(.superseded(waiting.kind, by: entry.kind)) }
-        waiting = entry
+        if entry.kind == .onVerified {
+            waitingVerified = entry
+        } else {
+            for old in [waiting, waitingVerified] { if let old { report(.superseded(old.kind, by: entry.kind)) } }
+            waiting = entry
+            waitingVerified = nil
+        }
         startNext()
     }
 
     /// The router reached a state that calls for no hook: what waits is of the past and must not begin any more. A hook
     /// that fences a backup would otherwise hit a master.
     func drop(because state: StateName) {
-        guard let waiting else { return }
-        report(.overtaken(waiting.kind, by: state))
-        self.waiting = nil
+        for old in [waiting, waitingVerified] { if let old { report(.overtaken(old.kind, by: state)) } }
+        waiting = nil
+        waitingVerified = nil
     }
 
     private func startNext() {
         guard running == nil else { return }
-        guard let entry = waiting else {
+        guard let entry = waiting ?? waitingVerified else {
             drained()
             return
         }
+        if waiting == nil { waitingVerified = nil }
         waiting = nil
         do throws(SystemError) {
             // Strong on purpose: the queue of a removed router lives until its last hook is gone.

@@ -72,6 +72,8 @@ package struct RouterMirror: Hashable, Sendable {
     /// The engine's last; nil before the first. `lastAdvertSent` and `lastAdvertHeard` are kept up to date
     /// between snapshots by the heartbeats, to a second.
     package var snapshot: RouterSnapshot?
+    /// Of a master, whether neighbours send to it, as the engine told last. Its beginning is boot time.
+    package var verification: Verification?
     /// What led to the last transition, in the words of RFC 8347.
     package var lastEvent = ProtocolEvent.none
     /// The last fault there was.
@@ -160,7 +162,14 @@ package struct MirrorState: Hashable, Sendable {
         let delays = routers[index].configuration.election.preemptDelay > .zero
         let event = ProtocolEvent(transition.cause, after: routers[index].lastFault, delaysPreemption: delays)
         if let event { routers[index].lastEvent = event }
+        if transition.to != .master { routers[index].verification = nil }
         if case .fault(let fault) = transition.cause { routers[index].lastFault = fault }
+    }
+
+    /// Whether a takeover arrived, as far as is known by now.
+    package mutating func note(_ verification: Verification, of router: RouterID) {
+        guard let index = place(of: router) else { return }
+        routers[index].verification = verification
     }
 
     /// The engine's counters of an interface, which begin anew with each engine and each new interface of the name.

@@ -108,6 +108,7 @@ extension RouterStatus {
         handoverLimitMs =
             router.configuration.handoverLimit(masterDown: snapshot?.masterDownInterval ?? .zero).roundedMilliseconds
         held = router.hold.map(HeldStatus.init)
+        verification = router.verification.map { VerificationStatus($0, at: time) }
         checks = router.configuration.checks.map { CheckStatus($0, snapshot: snapshot, in: state) }
         if let snapshot { apply(snapshot, names: state.checkNames, at: time) }
         for counter in Counter.allCases { statistics[counter.name] = snapshot?.counters[counter] ?? 0 }
@@ -197,6 +198,19 @@ extension ConflictStatus {
             address: "\(heard.address)", hardwareAddress: "\(heard.hardware)",
             first: time.timestamp(heard.first.nanoseconds), last: time.timestamp(heard.last.nanoseconds),
             count: heard.count)
+    }
+}
+
+extension VerificationStatus {
+    init(_ verification: Verification, at time: AnswerTime) {
+        self.init(
+            verdict: verification.verdict.word, text: verification.sentence,
+            began: time.timestamp(verification.began.nanoseconds), complete: verification.isComplete,
+            answers: verification.questions.map { question in
+                VerificationAnswer(
+                    address: "\(question.address)", target: "\(question.target)", witness: question.witness.word,
+                    asked: question.asked, afterMs: question.answered?.roundedMilliseconds)
+            })
     }
 }
 
@@ -301,6 +315,11 @@ extension EventDocument {
                 ConflictDocument(
                     router: router, address: "\(address)", hardwareAddress: "\(hardware)", state: RouterState(state),
                     text: conflictSentence(state), at: Timestamp(wallNanoseconds: at)))
+        case .verified(let router, let verification, let at):
+            self = .verification(
+                VerificationDocument(
+                    router: router, verdict: verification.verdict.word, text: verification.sentence,
+                    at: Timestamp(wallNanoseconds: at)))
         case .unsteady(let router, let transitions, let window, let text, let at):
             self = .unsteady(
                 UnsteadyDocument(

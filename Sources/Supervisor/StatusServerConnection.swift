@@ -150,7 +150,7 @@ final class StatusServerConnection: ChannelInboundHandler {
     /// The agent bounds its own answer by the gate's timeout; this is for one that does not answer at all.
     private func patience(with request: ControlRequest) -> Duration {
         switch request {
-        case .reload, .enable, .announce, .upgrade: return limits.answer
+        case .reload, .enable, .announce, .verify, .upgrade: return limits.answer
         case .disable(let name):
             let router = service.status().virtualRouters.first { $0.name == name }
             return limits.answer + (router?.releasePatience ?? .zero)
@@ -205,19 +205,22 @@ extension StatusServerConnection {
             respond(HandoverAnswer(name: name, result), status: .ok, to: head, context: context)
         case (.announcing(let count), .announce(let name)):
             respond(AnnounceAnswer(name: name, addresses: count), status: .ok, to: head, context: context)
+        case (.verified(let verification), _):
+            respond(verification, status: .ok, to: head, context: context)
         case (.done, .reload), (.done, .upgrade):
             respond(ReloadAnswer(), status: .ok, to: head, context: context)
         case (.upgrading(let upgrade), _):
             respond(upgrade, status: .ok, to: head, closing: true, context: context)
         case (.unknownRouter, .disable(let name)), (.unknownRouter, .enable(let name)),
-            (.unknownRouter, .announce(let name)), (.unknownRouter, .handOver(let name, _)):
+            (.unknownRouter, .announce(let name)), (.unknownRouter, .verify(let name)),
+            (.unknownRouter, .handOver(let name, _)):
             respondUnknown(name, known: service.status().virtualRouters.map(\.name), to: head, context: context)
         case (.refused(let text), _):
             respond(ErrorAnswer(error: text), status: .conflict, to: head, context: context)
         case (.untold(let text), _):
             respond(ErrorAnswer(error: text), status: .serviceUnavailable, to: head, context: context)
         case (.unknownRouter, .reload), (.unknownRouter, .upgrade), (.done, .handOver), (.done, .announce),
-            (.handedOver, _), (.announcing, _):
+            (.done, .verify), (.handedOver, _), (.announcing, _):
             respond(ErrorAnswer(error: "the agent gave no answer"), status: .conflict, to: head, context: context)
         }
     }

@@ -23,8 +23,8 @@ extension StatusRoute {
     /// The paths, for the answer to a wrong one.
     static let known =
         "GET /v1/status, GET /v1/status/NAME, GET /v1/events, POST /v1/reload, POST /v1/upgrade, "
-        + "POST /v1/routers/NAME/disable, POST /v1/routers/NAME/enable, POST /v1/routers/NAME/announce and "
-        + "POST /v1/routers/NAME/handover?for=DURATION"
+        + "POST /v1/routers/NAME/disable, POST /v1/routers/NAME/enable, POST /v1/routers/NAME/announce, "
+        + "POST /v1/routers/NAME/verify and POST /v1/routers/NAME/handover?for=DURATION"
 
     /// Reads the target of a request; names may be percent-encoded. Of a query only the `for` of a handover is looked at.
     init(method: HTTPMethod, target: String) throws(StatusRefusal) {
@@ -48,6 +48,8 @@ extension StatusRoute {
         case (4, "v1", "routers") where parts[3] == "enable": (route, allowed) = (.control(.enable(parts[2])), .POST)
         case (4, "v1", "routers") where parts[3] == "announce":
             (route, allowed) = (.control(.announce(parts[2])), .POST)
+        case (4, "v1", "routers") where parts[3] == "verify":
+            (route, allowed) = (.control(.verify(parts[2])), .POST)
         case (4, "v1", "routers") where parts[3] == "handover":
             let span = try Self.hold(in: halves.dropFirst().first ?? "")
             (route, allowed) = (.control(.handOver(parts[2], holdFor: span)), .POST)

@@ -17,6 +17,7 @@ extension Supervisor {
             case .enable(let name): setDisabled(name, false, answer)
             case .handOver(let name, let span): handOver(name, holdFor: span, answer)
             case .announce(let name): announce(name, answer)
+            case .verify(let name): verify(name, answer)
             case .upgrade: upgrade(answer)
             }
         }

@@ -133,6 +133,7 @@ extension Supervisor {
         }
         if let restart, !restart.resuming { loseMasters() }
         if phase != .stopping { loseHandovers(continuing: restart?.resuming ?? false) }
+        loseVerifications()
         releaseWaiting()
         // Who waits for a router to be disabled goes on waiting: the next engine starts with it.
     }
@@ -183,6 +184,8 @@ extension Supervisor {
             }
         case .handover(let router, let outcome):
             handoverEnded(router, outcome)
+        case .verification(let router, let verification):
+            verified(router, verification)
         case .notice(let notice):
             noticed(notice)
         case .interfaceCounters(let interface, let counters):
@@ -273,6 +276,7 @@ extension Supervisor {
         events.publish(.transition(event))
         mirror.update { $0.note(transition, of: router) }
         record.state = transition.to
+        if transition.to != .master { endVerification(of: record) }
         record.awaitsFirstResult = transition.isPendingFault
         // Who resigns serves until the addresses go, which is another transition.
         if transition.to != .resigning {

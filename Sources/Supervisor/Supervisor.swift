@@ -71,6 +71,7 @@ final class Supervisor {
     var awaitingReady: [() -> Void] = []
     /// Who waits for a router to be disabled, by its name: a reload may give it another number meanwhile.
     var awaitingDisabled: [String: [AwaitedAnswer]] = [:]
+    var awaitingVerification: [RouterID: [AwaitedVerification]] = [:]
     /// Handovers that are under way, by the router's name.
     var awaitingHandover: [String: AwaitedHandover] = [:]
     var isReloading = false

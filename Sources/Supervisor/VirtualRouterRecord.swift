@@ -24,6 +24,8 @@ final class VirtualRouterRecord {
     var stopped = false
     /// It is in fault only because a check has not run yet, which is not told to on-fault: that may fence a healthy service.
     var awaitsFirstResult = false
+    /// When the verification began of which everybody was told, boot time; each is told once.
+    var toldVerification: Instant?
     /// The last news for its hooks that came while another record of this name had not ended: the end is told first.
     var held: Transition?
 

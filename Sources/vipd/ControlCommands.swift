@@ -1,4 +1,4 @@
-// `vipd reload`, `handover`, `announce`, `disable` and `enable`: requests that change something, answered when it is done.
+// `vipd reload`, `handover`, `announce`, `verify`, `disable` and `enable`: requests that change something, answered when it is done.
 
 import ArgumentParser
 import Configuration
@@ -107,6 +107,30 @@ struct AnnounceCommand: ParsableCommand {
     private func masters(_ client: StatusClient) throws -> [String] {
         let present = try decode(StatusDocument.self, try ask("GET", "/v1/status", client))
         return present.virtualRouters.filter { $0.state == .master }.map(\.name)
+    }
+}
+
+struct VerifyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Asks neighbours whether they send here what they send to the addresses.",
+        discussion: """
+            The default gateway, the hosts listed under `verify` and neighbours that the kernel knows are told where each \
+            address is, and asked by an echo request from it, at most 64 questions; only an answer that comes in here \
+            counts. Exit code 0 when the gateway and all listed hosts have answered, or where there are none a \
+            neighbour; 1 when not, or when this host is not master.
+            """)
+
+    @Argument(help: "The virtual router.")
+    var name: String
+    @OptionGroup var socket: SocketOptions
+
+    func run() throws {
+        var client = socket.client
+        client.timeout = controlLimit
+        let status = try decode(VerificationStatus.self, try change("verify", name, client))
+        try writeOut(line: "\(name): \(status.text)")
+        for line in verificationLines(status) { try writeOut(line: line) }
+        if status.verdict != "verified" { throw Exit.no }
     }
 }
 

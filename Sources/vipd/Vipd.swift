@@ -19,7 +19,8 @@ struct Vipd: ParsableCommand {
         version: agentVersion,
         subcommands: [
             RunCommand.self, CheckCommand.self, StatusCommand.self, WatchCommand.self, ReloadCommand.self,
-            HandoverCommand.self, AnnounceCommand.self, DisableCommand.self, EnableCommand.self, UpgradeCommand.self,
+            HandoverCommand.self, AnnounceCommand.self, VerifyCommand.self, DisableCommand.self, EnableCommand.self,
+            UpgradeCommand.self,
             ProbeCommand.self, ArpingCommand.self, SimulateCommand.self,
         ])
 }

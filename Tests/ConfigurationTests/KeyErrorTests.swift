@@ -16,7 +16,7 @@ struct Bad: CustomTestStringConvertible, Sendable {
 private let routerKeys =
     "interface, vrid, version, peers, priority, advertisement-interval, preempt, preempt-delay, start-delay,"
     + " interval-limit, addresses, link-local, checksum, password, strict-first-address, accept, announce, lease,"
-    + " conflict-check, filtered-adverts, checks, gate-claim, gate-release, hooks"
+    + " conflict-check, filtered-adverts, verify, checks, gate-claim, gate-release, hooks"
 
 struct KeyErrorTests {
     @Test(arguments: [
@@ -44,7 +44,7 @@ struct KeyErrorTests {
         Bad(
             router("hooks: {notify_master: [/x]}"),
             "f:6:13: unknown key 'notify_master'; did you mean 'on-master'? allowed in hooks: on-master, on-backup,"
-                + " on-fault, on-stop"),
+                + " on-fault, on-stop, on-verified"),
         Bad(
             router("gate-claim: {command: [/x], timout: 1s}"),
             "f:6:33: unknown key 'timout'; did you mean 'timeout'? allowed in gate-claim: command, shell, timeout, user"

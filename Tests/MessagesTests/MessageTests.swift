@@ -90,7 +90,8 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         checksum: .pseudoHeader, password: [1, 2, 3], strictFirstAddress: true,
         announcements: AnnouncementPlan(
             rounds: [.zero, .seconds(1)], refresh: .seconds(30), kinds: [.garpReply, .rarp], pacing: .milliseconds(7)),
-        lease: .seconds(0xABCD), conflictCheck: .hold, obeysFiltered: false,
+        lease: .seconds(0xABCD), conflictCheck: .hold,
+        verification: VerificationPlan(isOn: true, targets: [peer, vip6.address]), obeysFiltered: false,
         checks: [
             CheckReference(check: CheckID(1), effect: .fault), CheckReference(check: CheckID(2), effect: .weight(-253)),
             CheckReference(check: CheckID(3), effect: .lastResort),
@@ -131,7 +132,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             .commit, .verdict(CheckID(1), .passing), .gate(RouterID(1), sequence: 9, failure: nil),
             .disable(RouterID(1), true), .disable(RouterID(1), false), .stop, .yield,
             .prepare([]), .prepare(["eth0", "eth1"]), .handOver(RouterID(3), patience: .seconds(2)),
-            .hold(RouterID(3), true), .announce(RouterID(3)),
+            .hold(RouterID(3), true), .announce(RouterID(3)), .verify(RouterID(3)),
         ] + failures.map { .gate(RouterID(1), sequence: .max, failure: $0) }
         + failures.map { .verdict(CheckID(1), .failing($0)) }
 
@@ -168,6 +169,17 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             .notice(.addressClaimed(RouterID(1), peer, by: MACAddress(2, 0, 0, 0, 0, 9), state: .resigning)),
             .notice(.flood(SocketTag(family: .ipv6, interfaceIndex: 3), isFiltering: true)),
             .interfaceCounters("eth0", snapshot.counters),
+            .verification(
+                RouterID(1),
+                Verification(
+                    began: Instant(nanoseconds: -3), isOrdered: true,
+                    questions: [
+                        Verification.Question(
+                            address: vip4.address, target: peer, witness: .listed, asked: .max,
+                            answered: .nanoseconds(5)),
+                        Verification.Question(address: vip6.address, target: vip6.address, witness: .neighbor),
+                    ], isComplete: true)),
+            .verification(RouterID(2), Verification(began: Instant(nanoseconds: .max))),
         ]
 
     @Test(arguments: commands)

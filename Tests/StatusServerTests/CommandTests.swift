@@ -183,6 +183,35 @@ extension StatusSocketTests {
             }
         }
 
+        @Test func `verify says who answered, and exits with 0 only when it is verified`() throws {
+            try withServer { (agent, _, client) throws in
+                var status = VerificationStatus(
+                    verdict: "verified", text: "verified by 192.0.2.1 (gateway) after 0.8 ms",
+                    began: Timestamp(wallNanoseconds: 0), complete: true,
+                    answers: [
+                        VerificationAnswer(
+                            address: "192.0.2.10", target: "192.0.2.1", witness: "gateway", asked: 1, afterMs: 0.8),
+                        VerificationAnswer(
+                            address: "192.0.2.110", target: "192.0.2.77", witness: "neighbour", asked: 3, afterMs: nil),
+                    ])
+                let reply = status
+                agent.state.withLock { $0.reply = .verified(reply) }
+                let text = """
+                    web: verified by 192.0.2.1 (gateway) after 0.8 ms
+                      192.0.2.10   192.0.2.1 (gateway)     after 0.8 ms
+                      192.0.2.110  192.0.2.77 (neighbour)  no answer
+
+                    """
+                #expect(try run("verify web --socket \(client.path)") == (text, "", 0))
+                status.verdict = "unwitnessed"
+                status.text = "nobody"
+                status.answers = []
+                let nobody = status
+                agent.state.withLock { $0.reply = .verified(nobody) }
+                #expect(try run("verify web --socket \(client.path)") == ("web: nobody\n", "", 1))
+            }
+        }
+
         @Test func `a handover says what came of it and exits with 0, 1, or 2 where that cannot be told`() throws {
             try withServer { (agent, _, client) throws in
                 let result = HandoverResult(

@@ -45,7 +45,7 @@ extension StatusSocketTests {
             try withServer { (_, _, client) throws in
                 #expect(try client.ask("GET", "/").code == 404)
                 #expect(try client.ask("GET", "/v1/statuses").sentence.contains("GET /v1/status,"))
-                #expect(try client.ask("POST", "/v1/routers/web/verify").code == 404)
+                #expect(try client.ask("POST", "/v1/routers/web/verifies").code == 404)
                 let text = try exchange(client.path, "POST /v1/status HTTP/1.1\r\nhost: v\r\nconnection: close\r\n\r\n")
                 #expect(text.hasPrefix("HTTP/1.1 405 "))
                 #expect(text.contains("\r\nallow: GET\r\n"))
@@ -116,6 +116,29 @@ extension StatusSocketTests {
                 }
                 #expect(Set(agent.state.withLock { $0.requests }) == [.announce("web")])
                 #expect(try client.ask("GET", "/v1/routers/web/announce").code == 405)
+            }
+        }
+
+        @Test func `a verification answers 200 with who answered, 404, 409 or 503`() throws {
+            try withServer { (agent, _, client) throws in
+                let status = VerificationStatus(
+                    verdict: "unanswered", text: "nobody", began: Timestamp(wallNanoseconds: 5_000_000), complete: true,
+                    answers: [
+                        VerificationAnswer(
+                            address: "192.0.2.10", target: "192.0.2.1", witness: "gateway", asked: 4, afterMs: nil)
+                    ])
+                agent.state.withLock { $0.reply = .verified(status) }
+                let answer = try client.ask("POST", "/v1/routers/web/verify")
+                #expect(answer.code == 200)
+                #expect(try answer.decode(VerificationStatus.self) == status)
+                for (reply, code) in [
+                    (ControlReply.unknownRouter, 404), (.refused("web is backup"), 409), (.untold("no engine"), 503),
+                ] {
+                    agent.state.withLock { $0.reply = reply }
+                    #expect(try client.ask("POST", "/v1/routers/web/verify").code == code)
+                }
+                #expect(Set(agent.state.withLock { $0.requests }) == [.verify("web")])
+                #expect(try client.ask("GET", "/v1/routers/web/verify").code == 405)
             }
         }
 

@@ -49,6 +49,16 @@ func sampleRouter() -> RouterStatus {
             address: "192.0.2.10", hardwareAddress: "02:00:00:00:00:09", first: time("2026-11-21T05:02:00.000Z"),
             last: time("2026-11-21T05:03:00.500Z"), count: 3)
     ]
+    router.verification = VerificationStatus(
+        verdict: "unanswered",
+        text: "192.0.2.1 (gateway) does not send here what it sends to 192.0.2.111: no answer to 4 questions",
+        began: time("2026-11-21T03:00:00.251Z"), complete: true,
+        answers: [
+            VerificationAnswer(
+                address: "192.0.2.10", target: "192.0.2.1", witness: "gateway", asked: 1, afterMs: 0.8),
+            VerificationAnswer(
+                address: "192.0.2.111", target: "192.0.2.1", witness: "gateway", asked: 4, afterMs: nil),
+        ])
     router.discontinuityDatetime = time("2026-11-20T03:00:00.011Z")
     router.timerLateMaxUs = 120
     router.lastTransition = TransitionStatus(
@@ -117,7 +127,11 @@ let sampleRouterJSON =
     + #""since":"2026-11-21T03:00:00.250Z","skew-time":60937,"start-delay-until":"2026-11-21T05:03:10.000Z","#
     + #""state":"master","#
     + #""statistics":{"advertisement-rcvd":10,"advertisement-sent":20,"checksum-errors":3,"length-errors":0},"#
-    + #""timer-late-max-us":120,"unknown-since":null,"up-datetime":"2026-11-21T02:59:59.889Z","version":3,"#
+    + #""timer-late-max-us":120,"unknown-since":null,"up-datetime":"2026-11-21T02:59:59.889Z","#
+    + #""verification":{"answers":[{"address":"192.0.2.10","after-ms":0.8,"asked":1,"target":"192.0.2.1","witness":"gateway"},"#
+    + #"{"address":"192.0.2.111","after-ms":null,"asked":4,"target":"192.0.2.1","witness":"gateway"}],"began":"2026-11-21T03:00:00.251Z","#
+    + #""complete":true,"text":"192.0.2.1 (gateway) does not send here what it sends to 192.0.2.111: no answer to 4 questions","#
+    + #""verdict":"unanswered"},"version":3,"#
     + #""virtual-ipv4-address":["192.0.2.10","192.0.2.111"],"virtual-ipv6-address":[],"virtual-mac":null,"vrid":51}"#
 
 let sampleJSON =

@@ -16,8 +16,9 @@ struct TextTests {
                   CONFLICT   192.0.2.10 is claimed by 02:00:00:00:00:09 (3 times, last at 05:03:00.500 UTC, 3.0 s ago)
                   held back  until 05:10:00.000 UTC (handed over at 05:00:00.000 UTC, 3 min 3 s ago)
                   priority   90 instead of 150 (weight -60: check role, exit status 1)
-                  addresses  192.0.2.10/24   present
-                             192.0.2.111/32  ABSENT
+                  addresses  192.0.2.10/24   present, found here by 1 of 1 asked
+                             192.0.2.111/32  ABSENT, found here by 0 of 1 asked
+                  UNVERIFIED 192.0.2.1 (gateway) does not send here what it sends to 192.0.2.111: no answer to 4 questions
                   lease      2.0 s, ends 05:03:05.100 UTC unless renewed
                   last move  backup -> master at 03:00:00.250 UTC, 2 h 3 min ago
                              master-silent: no advert from 192.0.2.3 for 361 ms (timer 0.1 ms late)
@@ -37,6 +38,7 @@ struct TextTests {
         router.faults = []
         router.differences = []
         router.conflicts = []
+        router.verification = nil
         router.held = nil
         router.contributions = []
         router.effectivePriority = 150
@@ -55,6 +57,7 @@ struct TextTests {
     @Test func `an address that adverts do not list is marked`() {
         var router = sampleRouter()
         router.addresses[1].advertised = false
+        router.verification = nil
         let lines = routerText(router, asOf: time("2026-11-22T05:03:03.500Z")).split(separator: "\n")
         #expect(lines.contains("  addresses  192.0.2.10/24   present"))
         #expect(lines.contains("             192.0.2.111/32  ABSENT, not advertised"))
@@ -64,6 +67,7 @@ struct TextTests {
         var router = sampleRouter()
         router.state = .resigning
         router.master = nil
+        router.verification = nil
         router.held = HeldStatus(since: time("2026-11-21T03:00:00.250Z"), until: nil)
         let lines = routerText(router, asOf: time("2026-11-21T03:00:00.300Z")).split(separator: "\n")
         #expect(lines[0] == "database  RESIGNING for 50 ms, since 03:00:00.250 UTC")
@@ -169,6 +173,7 @@ struct TextTests {
         #expect(eventText(.alive) == nil)
         var router = sampleRouter()
         router.held = nil
+        router.verification = nil
         #expect(
             presentText(router, asOf: time("2026-11-21T05:03:03.500Z"))
                 == [

@@ -336,6 +336,42 @@ extension TemporaryFolder {
         #expect(folder.lines("log") == ["begin on-master", "end on-master", "begin on-fault", "end on-fault"])
     }
 
+    @Test func `whether the takeover arrived is told after the move, unless the next move came before`() throws {
+        let folder = TemporaryFolder()
+        let loop = try Loop()
+        var outcomes: [String] = []
+        var drained = 0
+        let queue = HookQueue(
+            loop: loop, environment: CommandEnvironment(path, errands: nil),
+            report: { outcome in
+                switch outcome {
+                case .ended(let kind, _): outcomes.append(kind.rawValue)
+                case .superseded(let kind, let newer): outcomes.append("\(kind.rawValue) < \(newer.rawValue)")
+                case .overtaken(let kind, let state): outcomes.append("\(kind.rawValue) < \(state)")
+                }
+            }, drained: { drained += 1 })
+        let text = "echo $VIPD_KIND >> \(folder.path)/log; sleep 0.1"
+        queue.add(entry(.onFault, text))
+        queue.add(entry(.onMaster, text))
+        queue.add(entry(.onVerified, text))
+        #expect(try loop.run { drained == 1 })
+        #expect(folder.lines("log") == ["on-fault", "on-master", "on-verified"])
+        queue.add(entry(.onMaster, text))
+        queue.add(entry(.onVerified, text))
+        #expect(!queue.isIdle)
+        queue.add(entry(.onBackup, text))
+        #expect(try loop.run { drained == 2 })
+        queue.add(entry(.onMaster, text))
+        queue.add(entry(.onVerified, text))
+        queue.drop(because: .initialize)
+        #expect(try loop.run { drained == 3 })
+        #expect(
+            outcomes == [
+                "on-fault", "on-master", "on-verified", "on-verified < on-backup", "on-master", "on-backup",
+                "on-verified < initialize", "on-master",
+            ])
+    }
+
     @Test func `a hook that takes too long is killed and the next one runs`() throws {
         let loop = try Loop()
         var failures: [CheckFailure?] = []

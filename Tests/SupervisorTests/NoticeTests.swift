@@ -39,7 +39,7 @@ import Wire
             case .dropped(let router, let reason, peer, let count, _): "\(router ?? "nobody") \(reason.name) \(count)"
             case .addressClaimed(let router, let address, let hardware, .backup, _):
                 "\(router) \(address) \(hardware)"
-            case .peerDiffers, .dropped, .transition, .addressClaimed: "?"
+            case .peerDiffers, .dropped, .transition, .addressClaimed, .verified: "?"
             }
         }
         #expect(

@@ -130,6 +130,7 @@ struct ScenarioWording {
         case .announce(let range):
             let addresses = (configuration?.addresses ?? []).map(\.address.description)
             return "announces \(addresses[range.clamped(to: 0..<addresses.count)].joined(separator: ", "))"
+        case .verify: return "verifies"
         case .ask(let range):
             let addresses = (configuration?.addresses ?? []).map(\.address.description)
             return "asks for \(addresses[range.clamped(to: 0..<addresses.count)].joined(separator: ", "))"

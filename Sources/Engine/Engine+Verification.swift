@@ -1,0 +1,202 @@
+// Proof that a takeover arrived: the default gateway, the hosts that the operator listed and, for information, neighbours that the kernel
+// knows are told by a unicast ARP request or neighbour solicitation where an address is, and asked by an ICMP echo from it. An echo reply that
+// comes in here shows that its sender sends to us what it sends to the address. It goes on behind everything else: no advert, claim or
+// announcement waits for it.
+
+import Election
+import Kernel
+import Messages
+import System
+import Wire
+
+extension Engine {
+    /// What is known of a segment for the questions of one second: a thousand routers that take over in it ask about the same hosts.
+    struct Surroundings {
+        static let age: Int64 = 1_000_000_000
+
+        var read: Int64
+        var gateway: IPAddress?
+        var neighbors: [Neighbor]
+
+        func hardware(of address: IPAddress) -> MACAddress? { neighbors.first { $0.address == address }?.hardware }
+    }
+
+    /// The first round of announcements is out.
+    func verify(_ id: RouterID) {
+        guard let rounds = node.look(at: id, { $0.configuration.announcements.rounds }) else { return }
+        begin(id, isOrdered: false, retries: rounds.map(\.nanoseconds))
+    }
+
+    /// The operator wants to know.
+    func verifyAgain(_ id: RouterID) {
+        begin(id, isOrdered: true, retries: [Verifier.neighborDelay, Verifier.patience])
+        // It is not master any more, or its interface is gone: nobody has been asked.
+        guard verifier.runs[id] == nil else { return }
+        let nothing = Verification(
+            began: Instant(nanoseconds: Clock.boottime()), isOrdered: true, isComplete: true)
+        reporter.send(.verification(id, nothing))
+    }
+
+    private func begin(_ id: RouterID, isOrdered: Bool, retries: [Int64]) {
+        guard node.look(at: id, { $0.stateName }) == .master, let name = records[id]?.configuration.interface,
+            let link = table.link(named: name), link.hardwareAddress != nil
+        else { return }
+        let moment = Clock.monotonic()
+        verifier.begin(
+            id, on: link.index, isOrdered: isOrdered, retries: retries, at: moment,
+            bootOffset: Clock.boottime() - moment)
+    }
+
+    /// At the end of a turn: asks what is due, unless an election has something to do.
+    func continueVerification() {
+        let moment = Clock.monotonic()
+        guard moment >= verifier.due else { return }
+        if let deadline = node.deadline, deadline.nanoseconds <= moment { return }
+        for id in verifier.takeDue(at: moment) { advanceVerification(of: id, at: moment) }
+        while let question = verifier.next(at: moment) { ask(question, at: moment) }
+        for tap in taps { hear(verifier.unresolved(on: tap.index), on: tap) }
+    }
+
+    /// A moment of a router's run has come: whoever has not answered is asked again, or it ends.
+    private func advanceVerification(of id: RouterID, at moment: Int64) {
+        guard let run = verifier.runs[id] else { return }
+        guard moment < run.end else {
+            completeVerification(of: id)
+            return
+        }
+        let configuration = node.look(at: id) { $0.configuration }
+        let addresses = configuration?.addresses.map(\.address) ?? []
+        var verification = run.verification
+        let takesNeighbors = run.isAwaitingNeighbors && moment >= run.neighborsFrom
+        if run.verification.questions.isEmpty {
+            // First, so that a gateway that was listed is what it was listed as.
+            for target in configuration?.verification.targets ?? [] {
+                verification.ask(target, as: .listed, about: addresses)
+            }
+        }
+        for family in AddressFamily.allCases where addresses.contains(where: { $0.family == family }) {
+            guard let around = surroundings(family, index: run.index, at: moment) else { continue }
+            if let gateway = around.gateway { verification.ask(gateway, as: .gateway, about: addresses) }
+            guard takesNeighbors else { continue }
+            for neighbor in around.neighbors.prefix(Verifier.neighborLimit) where !table.isOwn(neighbor.hardware) {
+                verification.ask(neighbor.address, as: .neighbor, about: addresses)
+            }
+        }
+        verifier.change(id) { run in
+            run.verification = verification
+            if takesNeighbors { run.isAwaitingNeighbors = false }
+        }
+        verifier.enqueue(id)
+        endIfAnswered(id)
+    }
+
+    private func surroundings(_ family: AddressFamily, index: UInt32, at moment: Int64) -> Surroundings? {
+        let tag = SocketTag(family: family, interfaceIndex: index)
+        if let known = surroundings[tag], moment - known.read < Surroundings.age { return known }
+        do throws(KernelError) {
+            let read = Surroundings(
+                read: moment, gateway: try requests.gateway(family, index: index),
+                neighbors: try requests.neighbors(family, index: index))
+            surroundings[tag] = read
+            return read
+        } catch {
+            // Only what it would have told is lost.
+            surroundings[tag] = nil
+            return nil
+        }
+    }
+
+    // MARK: - Questions
+
+    /// Tells the target where the address is, and asks for an answer to it; where the target is may have to be heard first.
+    private func ask(_ question: Verifier.Waiting, at moment: Int64) {
+        guard let run = verifier.runs[question.router], let link = table.links[run.index],
+            let own = link.hardwareAddress, isHeld(question)
+        else { return }
+        let around = surroundings(question.address.family, index: run.index, at: moment)
+        let neighbor = around?.hardware(of: question.target)
+        if neighbor == nil {
+            verifier.noteUnresolved(question)
+            if let tap = taps.first(where: { $0.index == run.index }) {
+                hear(verifier.unresolved(on: tap.index), on: tap)
+            }
+        }
+        let update: [UInt8]
+        switch (question.address, question.target) {
+        case (.ipv4(let address), .ipv4(let target)):
+            update = ARPPacket(
+                operation: .request, senderHardware: own, senderProtocol: address, targetHardware: .zero,
+                targetProtocol: target
+            ).frame(destination: neighbor ?? .broadcast)
+        case (.ipv6(let address), .ipv6(let target)):
+            update = NeighborSolicitation(
+                source: address, destination: neighbor == nil ? target.solicitedNode : target, target: target,
+                sourceHardware: own
+            ).frame(source: own, destination: neighbor)
+        default: return
+        }
+        guard send(update, on: link) else { return }
+        verifier.noteAsked(question)
+        if let neighbor { ping(question, at: neighbor, run, on: link) }
+    }
+
+    /// The echo request alone: the target has just been told where the address is.
+    private func ping(_ question: Verifier.Waiting, at neighbor: MACAddress, _ run: Verifier.Run, on link: LinkState) {
+        guard let own = link.hardwareAddress else { return }
+        let request = EchoMessage(
+            .request, from: question.address, to: question.target, identifier: verifier.identifier,
+            sequence: run.number)
+        _ = send(request.frame(from: own, to: neighbor), on: link)
+    }
+
+    /// Nobody is told that an address is here which is not.
+    private func isHeld(_ question: Verifier.Waiting) -> Bool {
+        node.look(at: question.router) { router in
+            router.stateName == .master
+                && router.configuration.addresses.contains { $0.address == question.address }
+        } ?? false
+    }
+
+    private func send(_ frame: [UInt8], on link: LinkState) -> Bool {
+        // Whatever keeps it from leaving keeps adverts and announcements, which say so.
+        do throws(SystemError) { try ports.send(frame, on: link) } catch { return false }
+        return true
+    }
+
+    // MARK: - Answers
+
+    /// Somebody said where it is.
+    func resolve(_ claim: AddressClaim, on tap: WireTap) {
+        for question in verifier.takeResolved(claim.address, on: tap.index) where isHeld(question) {
+            guard let run = verifier.runs[question.router], let link = table.links[run.index] else { continue }
+            ping(question, at: claim.hardware, run, on: link)
+        }
+    }
+
+    /// An echo reply came in at `stamp` (CLOCK_REALTIME, nanoseconds).
+    func take(_ reply: EchoMessage, _ stamp: Int64, on tap: WireTap) {
+        let moment = Clock.monotonic()
+        let arrival = min(stamp + moment - Clock.wall(), moment)
+        guard let id = verifier.answer(reply, on: tap.index, at: arrival) else { return }
+        if let run = verifier.runs[id], !run.isTold, run.verification.verdict == .verified {
+            verifier.change(id) { $0.isTold = true }
+            // What follows at once has it, too.
+            if !run.isAnswered { tell(run, of: id) }
+        }
+        endIfAnswered(id)
+    }
+
+    private func endIfAnswered(_ id: RouterID) {
+        if let run = verifier.runs[id], run.isAnswered { completeVerification(of: id) }
+    }
+
+    private func completeVerification(of id: RouterID) {
+        guard var run = verifier.end(id) else { return }
+        run.verification.isComplete = true
+        tell(run, of: id)
+    }
+
+    private func tell(_ run: Verifier.Run, of id: RouterID) {
+        reporter.send(.verification(id, run.verification.shifted(by: run.bootOffset)))
+    }
+}

@@ -1,0 +1,208 @@
+// Which questions of which virtual routers are to be asked when, and whose answers are awaited. At most one question a millisecond leaves an
+// engine beyond the first few, so that a takeover of a thousand routers is not held up, and its neighbours are not flooded. It sends nothing.
+
+import Election
+import Wire
+
+/// Whether takeovers arrived, for all routers of an engine. Times are CLOCK_MONOTONIC in nanoseconds.
+struct Verifier {
+    /// Who else is on the segment is asked and learned so long after the beginning: until then all that matters is on its way.
+    static let neighborDelay: Int64 = 100_000_000
+    /// Answers to the last questions are waited for so long.
+    static let patience: Int64 = 1_000_000_000
+    /// So many questions may go out at once; each is given back after `pause`.
+    static let allowance = 8
+    static let pause: Int64 = 1_000_000
+    /// Of the neighbours that the kernel knows no more are asked.
+    static let neighborLimit = 8
+
+    /// One router's.
+    struct Run {
+        /// In the sequence field of its echo requests: the answers to an earlier run's are worth nothing.
+        let number: UInt16
+        /// Where its addresses are.
+        let index: UInt32
+        /// By so much boot time was ahead then.
+        let bootOffset: Duration
+        var verification: Verification
+        /// When to ask, and to ask anew whoever has not answered, ascending. The last one is the end.
+        var moments: [Int64]
+        /// From when on neighbours are asked, too.
+        let neighborsFrom: Int64
+        var isAwaitingNeighbors = true
+        /// The supervisor knows that it is verified.
+        var isTold = false
+
+        var end: Int64 { moments[moments.count - 1] }
+
+        /// There is nothing left to wait for.
+        var isAnswered: Bool { !isAwaitingNeighbors && verification.questions.allSatisfy { $0.answered != nil } }
+    }
+
+    /// A question that waits for its turn, or for the hardware address of its target.
+    struct Waiting: Hashable {
+        var router: RouterID
+        var run: UInt16
+        var address: IPAddress
+        var target: IPAddress
+    }
+
+    /// In all our echo requests.
+    let identifier: UInt16
+    private(set) var runs: [RouterID: Run] = [:]
+    private var lastNumber: UInt16 = 0
+    private var queue: [Waiting] = []
+    private var head = 0
+    /// What waits until it is heard where its target is, by that.
+    private var unresolved: [IPAddress: [Waiting]] = [:]
+    /// Who was asked about which address, to find a run by its answer.
+    private var asked: [Pair: RouterID] = [:]
+    /// When the allowance is whole again.
+    private var restored: Int64 = 0
+    /// The earliest moment of all runs.
+    private var nextMoment = Int64.max
+
+    private struct Pair: Hashable {
+        var address: IPAddress
+        var target: IPAddress
+    }
+
+    init(identifier: UInt16) { self.identifier = identifier }
+
+    /// When `moment` has something to do; `.max` for never.
+    var due: Int64 { head < queue.count ? min(nextMoment, nextAllowed) : nextMoment }
+
+    private var nextAllowed: Int64 { restored - Int64(Self.allowance - 1) * Self.pause }
+
+    // MARK: - Runs
+
+    /// Begins a run of a router, in place of one that is under way. `retries` count from the beginning.
+    mutating func begin(
+        _ router: RouterID, on index: UInt32, isOrdered: Bool, retries: [Int64], at now: Int64, bootOffset: Int64
+    ) {
+        let delay = isOrdered ? 0 : Self.neighborDelay
+        end(router)
+        lastNumber &+= 1
+        var moments = [now]
+        for offset in [delay] + retries where now + offset > moments[moments.count - 1] { moments.append(now + offset) }
+        moments.append(moments[moments.count - 1] + Self.patience)
+        runs[router] = Run(
+            number: lastNumber, index: index, bootOffset: .nanoseconds(bootOffset),
+            verification: Verification(began: Instant(nanoseconds: now), isOrdered: isOrdered), moments: moments,
+            neighborsFrom: now + delay)
+        nextMoment = min(nextMoment, now)
+    }
+
+    /// Ends it, whatever is still awaited, and returns it.
+    @discardableResult
+    mutating func end(_ router: RouterID) -> Run? {
+        guard let run = runs.removeValue(forKey: router) else { return nil }
+        for question in run.verification.questions {
+            let pair = Pair(address: question.address, target: question.target)
+            if asked[pair] == router { asked[pair] = nil }
+        }
+        for target in Set(run.verification.questions.map(\.target)) {
+            unresolved[target]?.removeAll { $0.router == router }
+            if unresolved[target]?.isEmpty == true { unresolved[target] = nil }
+        }
+        if runs.isEmpty {
+            queue.removeAll(keepingCapacity: true)
+            head = 0
+            nextMoment = .max
+        }
+        return run
+    }
+
+    mutating func change(_ router: RouterID, _ body: (inout Run) -> Void) {
+        guard var run = runs.removeValue(forKey: router) else { return }
+        body(&run)
+        runs[router] = run
+    }
+
+    /// The runs whose next moment has come, in the order of their numbers; each of them is one moment further then. The last moment
+    /// of a run stays: it has to be ended.
+    mutating func takeDue(at now: Int64) -> [RouterID] {
+        guard now >= nextMoment else { return [] }
+        nextMoment = .max
+        var due: [RouterID] = []
+        for (router, run) in runs {
+            if run.moments[0] <= now {
+                due.append(router)
+                if run.moments.count > 1 { runs[router]?.moments.removeFirst() }
+            }
+            nextMoment = min(nextMoment, runs[router]?.moments[0] ?? .max)
+        }
+        return due.sorted()
+    }
+
+    // MARK: - Questions
+
+    /// What has not been answered waits to be asked, again or for the first time.
+    mutating func enqueue(_ router: RouterID) {
+        guard let run = runs[router] else { return }
+        for question in run.verification.questions where question.answered == nil {
+            let waiting = Waiting(
+                router: router, run: run.number, address: question.address, target: question.target)
+            queue.append(waiting)
+        }
+    }
+
+    /// The next question that may be asked now; nil when none waits, or none may.
+    mutating func next(at now: Int64) -> Waiting? {
+        while head < queue.count {
+            guard now >= nextAllowed else { return nil }
+            let waiting = queue[head]
+            head += 1
+            if head == queue.count {
+                queue.removeAll(keepingCapacity: true)
+                head = 0
+            }
+            guard runs[waiting.router]?.number == waiting.run else { continue }
+            restored = max(restored, now) + Self.pause
+            return waiting
+        }
+        return nil
+    }
+
+    /// It went out.
+    mutating func noteAsked(_ question: Waiting) {
+        guard let place = runs[question.router]?.verification.place(of: question.target, about: question.address)
+        else { return }
+        runs[question.router]?.verification.questions[place].asked += 1
+        asked[Pair(address: question.address, target: question.target)] = question.router
+    }
+
+    /// Nobody knows where its target is; whoever hears of it asks then.
+    mutating func noteUnresolved(_ question: Waiting) {
+        guard unresolved[question.target]?.contains(question) != true else { return }
+        unresolved[question.target, default: []].append(question)
+    }
+
+    /// Of whom it is to be heard on an interface where they are.
+    func unresolved(on index: UInt32) -> Set<IPAddress> {
+        guard !unresolved.isEmpty else { return [] }
+        return Set(unresolved.filter { $0.value.contains { runs[$0.router]?.index == index } }.keys)
+    }
+
+    /// Where this address is was heard on an interface: what waited for that there.
+    mutating func takeResolved(_ target: IPAddress, on index: UInt32) -> [Waiting] {
+        guard let waiting = unresolved[target] else { return [] }
+        let runs = runs
+        let resolved = waiting.filter { runs[$0.router]?.number == $0.run && runs[$0.router]?.index == index }
+        let rest = waiting.filter { !resolved.contains($0) }
+        unresolved[target] = rest.isEmpty ? nil : rest
+        return resolved
+    }
+
+    /// An echo reply that came in by an interface: whose question it answers; nil when that is no news.
+    mutating func answer(_ reply: EchoMessage, on index: UInt32, at arrival: Int64) -> RouterID? {
+        guard reply.identifier == identifier,
+            let router = asked[Pair(address: reply.destination, target: reply.source)], let run = runs[router],
+            run.number == reply.sequence, run.index == index
+        else { return nil }
+        let isNews =
+            runs[router]?.verification.answer(
+                from: reply.source, to: reply.destination, at: Instant(nanoseconds: arrival)) ?? false
+        return isNews ? router : nil
+    }
+}
