@@ -24,8 +24,8 @@ extension Problems {
     /// One message carries a configuration to the engine, and one a snapshot back; and a claim has to end some time.
     private static let addressLimit = 2_000
 
-    /// The items of `addresses` that are good, with their places.
-    mutating func addresses(_ node: Node) -> WrittenAddresses {
+    /// The items of `addresses` that are good, with their places; `own` is the router's interface.
+    mutating func addresses(_ node: Node, on own: String?) -> WrittenAddresses {
         var result = WrittenAddresses()
         guard let items = list(node, "addresses", of: "addresses") else { return result }
         if items.count > Self.addressLimit {
@@ -35,7 +35,7 @@ extension Problems {
         let before = count
         var places: [IPAddress: Place] = [:]
         for item in items {
-            guard let written = addressItem(item) else { continue }
+            guard let written = addressItem(item, on: own) else { continue }
             let address = written.address
             if let first = places[address.address] {
                 let line = reference(to: first, from: item.place)
@@ -54,7 +54,7 @@ extension Problems {
     }
 
     /// An address, or a mapping of it and what makes it special.
-    private mutating func addressItem(_ item: Node) -> WrittenAddress? {
+    private mutating func addressItem(_ item: Node, on own: String?) -> WrittenAddress? {
         let form = "ADDRESS or ADDRESS/PREFIX"
         guard case .mapping(let entries) = item.content, !Self.isUnquoted(entries) else {
             return address(item, "an address", form: form).map { WrittenAddress(address: $0) }
@@ -65,8 +65,9 @@ extension Problems {
         let isAdvertised = fields[.advertise].map { boolean($0, "advertise") } ?? true
         guard let node = fields.required(.address, form, problems: &self),
             let address = address(node, "address", form: form), let isAdvertised,
-            let options = options(fields, of: address)
+            var options = options(fields, of: address)
         else { return nil }
+        if options.interface == own { options.interface = nil }
         let isStandard = options == .standard(for: address.address.family)
         return WrittenAddress(address: address, isAdvertised: isAdvertised, options: isStandard ? nil : options)
     }
@@ -75,6 +76,7 @@ extension Problems {
         let family = address.address.family
         var options = AddressOptions.standard(for: family)
         let before = count
+        if let node = fields[.interface] { options.interface = interfaceName(node) }
         if let node = fields[.scope] {
             if family == .ipv6 {
                 add(node.place, "scope is for IPv4; an IPv6 address has the scope that it says itself")

@@ -94,7 +94,8 @@ extension Problems {
         for router in routers {
             for address in router.served {
                 let ip = address.value.address
-                let scope = Scope(address: ip, interface: ip.isLinkLocal ? router.interface : nil)
+                let interface = router.addressOptions[address.value]?.interface ?? router.interface
+                let scope = Scope(address: ip, interface: ip.isLinkLocal ? interface : nil)
                 if let first = seen[scope] {
                     let line = reference(to: first.place, from: address.place)
                     add(

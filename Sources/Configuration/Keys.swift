@@ -71,6 +71,7 @@ enum RouterKey: String, FieldKey {
 enum AddressKey: String, FieldKey {
     case address
     case advertise
+    case interface
     case scope
     case label
     case preferredLifetime = "preferred-lifetime"

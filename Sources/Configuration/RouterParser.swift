@@ -111,7 +111,7 @@ extension Problems {
     }
 
     /// What the kernel accepts (dev_valid_name in net/core/dev.c), and printable ASCII.
-    private mutating func interfaceName(_ node: Node) -> String? {
+    mutating func interfaceName(_ node: Node) -> String? {
         let allowed = "1 to 15 printable characters without space, '/' and ':'"
         guard let text = text(node, "interface", allowed: allowed) else { return nil }
         let isGood = text.utf8.allSatisfy {
@@ -139,7 +139,7 @@ extension Problems {
         guard let node = fields.required(.addresses, "a list with at least one address", problems: &self) else {
             return
         }
-        let all = addresses(node)
+        let all = addresses(node, on: draft.interface)
         var written = all.advertised
         guard let family = written.first?.value.address.family else { return }
         for other in written where other.value.address.family != family {

@@ -41,6 +41,13 @@ package struct ClaimFailure: Hashable, Sendable {
     }
 }
 
+/// What can be wrong with an interface that is only to hold addresses.
+package enum InterfaceTrouble: UInt8, Hashable, Sendable, CaseIterable {
+    case missing
+    case down
+    case noCarrier
+}
+
 /// A present reason that keeps a virtual router from running (RFC 9568 Initialize, shown as `fault`).
 package enum Fault: Hashable, Sendable {
     /// No interface of this name.
@@ -49,6 +56,8 @@ package enum Fault: Hashable, Sendable {
     case interfaceDown
     /// The interface is up and has no carrier.
     case noCarrier
+    /// One of these is wrong with another interface that addresses are put on, of this name.
+    case addressInterface(String, InterfaceTrouble)
     /// No IPv4 address of our own, or no usable IPv6 link-local address, to send adverts from.
     case noSourceAddress
     /// The advert sockets could not be opened; the errno.

@@ -13,7 +13,7 @@ extension Node {
         interfaces[name] = facts
         if let old, old != facts?.index { strayCounters[old] = nil }
         if old != facts?.index { listen() }
-        for index in slots.indices where slots[index].router.configuration.interface == name {
+        for index in slots.indices where slots[index].router.uses(name) {
             refresh(index, now, &actions)
         }
     }
@@ -65,7 +65,7 @@ extension Node {
     package mutating func announce(
         interface name: String, at now: Instant, appendingTo actions: inout [RouterAction]
     ) {
-        for index in slots.indices where slots[index].router.configuration.interface == name {
+        for index in slots.indices where slots[index].router.uses(name) {
             send(.announcementWanted, to: index, now, &actions)
         }
     }
@@ -100,7 +100,7 @@ extension Node {
         appendingTo actions: inout [RouterAction]
     ) {
         for index in holders(of: claim.address)
-        where interfaces[slots[index].router.configuration.interface]?.index == interfaceIndex {
+        where interfaces[slots[index].router.interface(of: claim.address)]?.index == interfaceIndex {
             send(.addressClaimed(claim, by: speakers), to: index, now, &actions)
         }
     }

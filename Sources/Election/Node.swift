@@ -292,9 +292,10 @@ package struct Node: Hashable, Sendable {
 
     private func standing(of slot: Slot) -> Standing {
         let configuration = slot.router.configuration
-        var standing = Standing(configuration, interface: interfaces[configuration.interface]) {
-            checks.failure(of: $0)
-        }
+        var standing = Standing(
+            configuration, interface: interfaces[configuration.interface],
+            others: slot.router.otherInterfaces.map { ($0, interfaces[$0]) }
+        ) { checks.failure(of: $0) }
         standing.isDisabled = slot.isDisabled
         standing.isHeld = slot.isHeld
         standing.skipsGates = skipsGates

@@ -38,7 +38,7 @@ package struct Standing: Hashable, Sendable {
             && !faults.contains { fault in
                 switch fault {
                 case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket: true
-                case .check, .gate, .claim, .cannotSend, .addressRemoved, .addressNotOurs: false
+                case .check, .gate, .claim, .cannotSend, .addressRemoved, .addressNotOurs, .addressInterface: false
                 }
             }
     }
@@ -112,15 +112,31 @@ package struct InterfaceFacts: Hashable, Sendable {
         }
         return faults
     }
+
+    /// The faults that another interface, which holds addresses of the router, means for it.
+    static func faults(on name: String, _ facts: InterfaceFacts?, _ configuration: VirtualRouterConfiguration)
+        -> [Fault]
+    {
+        guard let facts else { return [.addressInterface(name, .missing)] }
+        guard facts.isUp else { return [.addressInterface(name, .down)] }
+        guard facts.hasCarrier else { return [.addressInterface(name, .noCarrier)] }
+        guard !facts.foreign.isEmpty, !configuration.isOwner,
+            let address = configuration.addresses.first(where: {
+                facts.foreign.contains($0.address) && configuration.interface(of: $0) == name
+            })
+        else { return [] }
+        return [.addressNotOurs(address)]
+    }
 }
 
 extension Standing {
-    /// The standing of a router with `configuration`, given its interface and the failures of its checks.
+    /// The standing of a router with `configuration`, given its interface, the `others` that hold addresses, and the failures of its checks.
     init(
         _ configuration: VirtualRouterConfiguration, interface: InterfaceFacts?,
-        failures: (CheckID) -> CheckFailure?
+        others: [(name: String, facts: InterfaceFacts?)] = [], failures: (CheckID) -> CheckFailure?
     ) {
         faults = InterfaceFacts.faults(interface, configuration)
+        for other in others { faults += InterfaceFacts.faults(on: other.name, other.facts, configuration) }
         localAddress = interface?.source(for: configuration)
         var priority = Int(configuration.priority)
         for reference in configuration.checks {

@@ -99,6 +99,7 @@ package struct VirtualRouter: Hashable, Sendable {
             advertised = configuration.advertisedAddresses.map { $0.address }
             addressDigest = AddressDigest(advertised)
             promptAddresses = configuration.promptAddresses
+            otherInterfaces = configuration.otherInterfaces
         }
     }
     /// The addresses that adverts list, as they list them.
@@ -107,6 +108,8 @@ package struct VirtualRouter: Hashable, Sendable {
     var addressDigest: AddressDigest
     /// How many addresses, from the first on, are announced in every round.
     private(set) var promptAddresses: Int
+    /// The interfaces beside its own that addresses are put on.
+    private(set) var otherInterfaces: [String]
     package internal(set) var standing = Standing()
     package internal(set) var counters = Counters()
     package internal(set) var lastTransition: Transition?
@@ -158,6 +161,7 @@ package struct VirtualRouter: Hashable, Sendable {
         advertised = configuration.advertisedAddresses.map { $0.address }
         addressDigest = AddressDigest(advertised)
         promptAddresses = configuration.promptAddresses
+        otherInterfaces = configuration.otherInterfaces
         masterInterval = configuration.advertisementInterval
     }
 
@@ -204,6 +208,20 @@ package struct VirtualRouter: Hashable, Sendable {
     /// Where nothing was heard since the start: when the start delay ends, or ended. The master-down interval counts from there.
     package var delayedUntil: Instant? {
         if case .backup(let backup) = state { backup.delayedUntil } else { nil }
+    }
+
+    /// It speaks on this interface or puts addresses on it.
+    func uses(_ interface: String) -> Bool {
+        configuration.interface == interface || otherInterfaces.contains(interface)
+    }
+
+    /// The interface that this one of its addresses is put on.
+    func interface(of address: IPAddress) -> String {
+        guard !otherInterfaces.isEmpty, let full = configuration.addresses.first(where: { $0.address == address })
+        else {
+            return configuration.interface
+        }
+        return configuration.interface(of: full)
     }
 
     /// It is in the election: hears adverts, or sends them.

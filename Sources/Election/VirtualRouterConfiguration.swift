@@ -270,6 +270,19 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         addressOptions[address] ?? .standard(for: address.address.family)
     }
 
+    /// The interface that this one of the addresses is put on.
+    package func interface(of address: InterfaceAddress) -> String { addressOptions[address]?.interface ?? interface }
+
+    /// The interfaces beside its own that addresses are put on, each once, in the order of the addresses.
+    package var otherInterfaces: [String] {
+        guard !addressOptions.isEmpty else { return [] }
+        var found: [String] = []
+        for address in addresses {
+            if let name = addressOptions[address]?.interface, !found.contains(name) { found.append(name) }
+        }
+        return found
+    }
+
     /// What a reload from `old` takes out and brings, in the order of the lists. What must be put on in another way is in both.
     func changedAddresses(since old: Self) -> (gone: [InterfaceAddress], added: [InterfaceAddress]) {
         guard addresses != old.addresses || addressOptions != old.addressOptions else { return ([], []) }

@@ -141,15 +141,16 @@ extension Engine {
         guard !refusedRemovals.isEmpty else { return }
         let again = refusedRemovals
         refusedRemovals = []
-        for (address, index) in again {
+        for placed in again {
             let isWanted = node.routerIDs.contains { id in
-                records[id]?.claimedOn == index && node.router(id)?.wantedAddresses.contains(address) ?? false
+                records[id]?.places[placed.address] == placed.index
+                    && node.router(id)?.wantedAddresses.contains(placed.address) ?? false
             }
-            guard !isWanted, !refusedRemovals.contains(where: { $0 == (address, index) }) else { continue }
+            guard !isWanted, !refusedRemovals.contains(placed) else { continue }
             do throws(KernelError) {
-                try requests.remove(address, index: index)
+                try requests.remove(placed.address, index: placed.index)
             } catch {
-                refusedRemovals.append((address, index))
+                refusedRemovals.append(placed)
             }
         }
     }
@@ -158,12 +159,17 @@ extension Engine {
 
     private func announce(_ range: Range<Int>, for id: RouterID) {
         // The advert before it may have been the last of three intervals that could not be sent.
-        guard let announced = Announced(of: id, in: node), announced.state == .master,
-            let link = table.link(named: announced.interface), let hardware = link.hardwareAddress
-        else { return }
+        guard let announced = Announced(of: id, in: node), announced.state == .master, let record = records[id] else {
+            return
+        }
         let (addresses, kinds) = (announced.addresses, announced.kinds)
-        lazy var isRouter = Forwarding.isOn(interface: link.name)
+        let home = homes(of: record)
+        var present: Outlet?
         for place in range where place < addresses.count {
+            guard let index = home(addresses[place]) else { continue }
+            let isOther = present?.index != index
+            if isOther { present = outlet(index) }
+            guard let (link, hardware) = present.map({ ($0.link, $0.hardware) }) else { continue }
             do throws(SystemError) {
                 switch addresses[place].address {
                 case .ipv4(let address):
@@ -174,11 +180,12 @@ extension Engine {
                         try ports.send(ARPPacket.gratuitousReply(address, at: hardware).frame(), on: link)
                     }
                 case .ipv6(let address):
+                    let isRouter = present?.isRouter ?? false
                     let advertisement = NeighborAdvertisement.unsolicited(address, at: hardware, isRouter: isRouter)
                     try ports.send(advertisement.frame(source: hardware), on: link)
                 }
                 // It is about the interface: once a round is enough.
-                if kinds.contains(.rarp), place == 0 {
+                if kinds.contains(.rarp), isOther, addresses.firstIndex(where: { home($0) == index }) == place {
                     try ports.send(ARPPacket.reverseAnnouncement(of: hardware).frame(), on: link)
                 }
                 node.count(.announcementsSent, for: id)
@@ -191,17 +198,17 @@ extension Engine {
 
     /// Asks who has these addresses with probes, which no cache believes (RFC 5227 §2.1.1); the taps hear the answers.
     private func ask(_ range: Range<Int>, for id: RouterID) {
-        guard let asked = Announced(of: id, in: node), let link = table.link(named: asked.interface),
-            let hardware = link.hardwareAddress
-        else { return }
-        let source = node.facts(of: asked.interface)?.sourceIPv6
+        guard let asked = Announced(of: id, in: node), let record = records[id] else { return }
         for place in range where place < asked.addresses.count {
+            let interface = record.configuration.interface(of: asked.addresses[place])
+            guard let link = table.link(named: interface), link.hasNeighbours, let hardware = link.hardwareAddress
+            else { continue }
             do throws(SystemError) {
                 switch asked.addresses[place].address {
                 case .ipv4(let address):
                     try ports.send(ARPPacket.probe(for: address, from: hardware).frame(), on: link)
                 case .ipv6(let address):
-                    guard let source else { continue }
+                    guard let source = node.facts(of: interface)?.sourceIPv6 else { continue }
                     let question = NeighborSolicitation.asking(for: address, from: source, at: hardware)
                     try ports.send(question.frame(source: hardware), on: link)
                 }
@@ -253,7 +260,6 @@ extension Outgoing {
 /// What an announcement needs to know of a router; nil for one that is not known.
 struct Announced {
     var state: StateName
-    var interface: String
     var addresses: [InterfaceAddress]
     var kinds: AnnouncementKinds
 }
@@ -262,11 +268,29 @@ extension Announced {
     init?(of id: RouterID, in node: borrowing Node) {
         let found = node.look(at: id) {
             Announced(
-                state: $0.stateName, interface: $0.configuration.interface, addresses: $0.configuration.addresses,
+                state: $0.stateName, addresses: $0.configuration.addresses,
                 kinds: $0.configuration.announcements.kinds)
         }
         guard let found else { return nil }
         self = found
+    }
+}
+
+/// Where announcements go out.
+struct Outlet {
+    /// The interface that the addresses are on.
+    let index: UInt32
+    let link: LinkState
+    let hardware: MACAddress
+    /// For IPv6: the kernel answers as a router there.
+    lazy var isRouter = Forwarding.isOn(interface: link.name)
+}
+
+extension Engine {
+    /// The way to the neighbours of an interface; nil while there is none.
+    func outlet(_ index: UInt32) -> Outlet? {
+        guard let link = table.links[index], link.hasNeighbours, let hardware = link.hardwareAddress else { return nil }
+        return Outlet(index: index, link: link, hardware: hardware)
     }
 }
 

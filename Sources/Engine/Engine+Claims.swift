@@ -14,37 +14,35 @@ struct Claim {
     static let small = 8
 
     let router: RouterID
-    let index: UInt32
     /// Those before `position` are on; each address once.
-    private(set) var addresses: [InterfaceAddress] = []
+    private(set) var addresses: [PlacedAddress] = []
     private(set) var position = 0
     /// What of them was given a lease, and the boot time before that.
-    var leased: [(address: InterfaceAddress, since: Int64)] = []
+    var leased: [(address: PlacedAddress, since: Int64)] = []
 
-    init(_ addresses: [InterfaceAddress], of router: RouterID, index: UInt32) {
+    init(_ addresses: [PlacedAddress], of router: RouterID) {
         self.router = router
-        self.index = index
         add(addresses)
     }
 
     /// The next address that is to be put on; nil when all are.
-    var next: InterfaceAddress? { position < addresses.count ? addresses[position] : nil }
+    var next: PlacedAddress? { position < addresses.count ? addresses[position] : nil }
 
     mutating func advance() { position += 1 }
 
-    /// Some may be followed on the interface by secondary ones.
-    var hasSubnets: Bool { addresses.contains { $0.isInSubnet } }
+    /// Interfaces on which some may be followed by secondary ones.
+    var subnets: Set<UInt32> { Set(addresses.lazy.filter { $0.address.isInSubnet }.map(\.index)) }
 
-    func awaits(_ address: InterfaceAddress) -> Bool { addresses[position...].contains(address) }
+    func awaits(_ address: PlacedAddress) -> Bool { addresses[position...].contains(address) }
 
     /// These are wanted, too; one that was on already has been lost.
-    mutating func add(_ more: [InterfaceAddress]) {
+    mutating func add(_ more: [PlacedAddress]) {
         drop(more.filter { !awaits($0) })
         addresses += more.filter { !awaits($0) }
     }
 
     /// These are not wanted any more.
-    mutating func drop(_ unwanted: [InterfaceAddress]) {
+    mutating func drop(_ unwanted: [PlacedAddress]) {
         guard !unwanted.isEmpty else { return }
         position = addresses[..<position].count { !unwanted.contains($0) }
         addresses.removeAll { unwanted.contains($0) }
@@ -54,21 +52,31 @@ struct Claim {
 
 extension Engine {
     func claim(_ addresses: [InterfaceAddress], for id: RouterID) {
-        guard let record = records[id], let link = table.link(named: record.configuration.interface) else {
-            if let first = addresses.first { claimFailed(first, ENODEV, for: id) }
-            return
-        }
-        if let old = record.claimedOn, old != link.index { remove(record.configuration.addresses, index: old, for: id) }
-        records[id]?.claimedOn = link.index
-        for address in addresses { claimants[PlacedAddress(address: address, index: link.index)] = id }
-        if let place = claims.firstIndex(where: { $0.router == id }) {
-            if claims[place].index == link.index {
-                claims[place].add(addresses)
+        guard let record = records[id] else { return }
+        let home = homes(of: record)
+        var placed: [PlacedAddress] = []
+        var left: [PlacedAddress] = []
+        placed.reserveCapacity(addresses.count)
+        for address in addresses {
+            guard let index = home(address) else {
+                claimFailed(address, ENODEV, for: id)
                 return
             }
-            claims.remove(at: place)
+            placed.append(PlacedAddress(address: address, index: index))
+            if let old = record.places[address], old != index {
+                left.append(PlacedAddress(address: address, index: old))
+            }
         }
-        var claim = Claim(addresses, of: id, index: link.index)
+        if !left.isEmpty { remove(dropFromClaim(left, of: id), for: id) }
+        for place in placed {
+            records[id]?.places[place.address] = place.index
+            claimants[place] = id
+        }
+        if let place = claims.firstIndex(where: { $0.router == id }) {
+            claims[place].add(placed)
+            return
+        }
+        var claim = Claim(placed, of: id)
         // Behind a large one nobody has to wait who needs a few addresses only.
         let isSmall = addresses.count <= Claim.small
         let mayBegin = claims.isEmpty || isSmall
@@ -97,28 +105,28 @@ extension Engine {
         let lease = lease(for: record.configuration)
         while let address = claim.next {
             mark(.claim, id)
-            finishRelease(of: address, index: claim.index)
+            finishRelease(of: address)
             let since = Clock.boottime()
-            let options = record.configuration.options(of: address)
+            let options = record.configuration.options(of: address.address)
             // Before the first commit a claim is a resumption, and the table has just been read.
-            let isOurs = !isCommitted && table.isOurs(address, on: claim.index, as: options)
+            let isOurs = !isCommitted && table.isOurs(address.address, on: address.index, as: options)
             do throws(KernelError) {
-                try requests.add(address, index: claim.index, options, lifetime: lease, isOurs: isOurs)
+                try requests.add(address.address, index: address.index, options, lifetime: lease, isOurs: isOurs)
                 if lease != nil { claim.leased.append((address, since)) }
             } catch {
                 // The owner's addresses are its own and were there before us (RFC 9568 §1.7).
                 guard error.code == EEXIST, record.configuration.isOwner else {
                     node.count(.addressAddErrors, for: id)
                     tell(error, for: id)
-                    claimFailed(address, error.code, for: id)
+                    claimFailed(address.address, error.code, for: id)
                     return true
                 }
             }
             claim.advance()
             if claim.next != nil, Clock.monotonic() >= end { return false }
         }
-        if claim.hasSubnets { subnets.insert(claim.index) }
-        leases.hold(claim.leased, index: claim.index, of: id, record.mark, record.configuration)
+        subnets.formUnion(claim.subnets)
+        leases.hold(claim.leased, of: id, record.mark, record.configuration)
         node.claimed(id, failure: nil, at: now, appendingTo: &actions)
         return true
     }
@@ -136,12 +144,12 @@ extension Engine {
     }
 
     /// Takes these out of the claim that is under way, and returns those that are to be taken off: not what was never put on.
-    func dropFromClaim(_ addresses: [InterfaceAddress], index: UInt32, of id: RouterID) -> [InterfaceAddress] {
-        guard let place = claims.firstIndex(where: { $0.router == id && $0.index == index }) else { return addresses }
+    func dropFromClaim(_ addresses: [PlacedAddress], of id: RouterID) -> [PlacedAddress] {
+        guard let place = claims.firstIndex(where: { $0.router == id }) else { return addresses }
         let claim = claims[place]
         claims[place].drop(addresses)
         // Of the rest the election hears that it is claimed, and of nothing that nothing is.
         if claims[place].addresses.isEmpty { claims.remove(at: place) }
-        return addresses.filter { !claim.awaits($0) || table.isPresent($0, on: index) }
+        return addresses.filter { !claim.awaits($0) || table.isPresent($0.address, on: $0.index) }
     }
 }

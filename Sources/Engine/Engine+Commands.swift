@@ -80,10 +80,10 @@ extension Engine {
         let old = records[id]
         if old == nil {
             records[id] = RouterRecord(configuration)
-            members[configuration.interface, default: []].insert(id)
         } else {
             records[id]?.configuration = configuration
         }
+        join(id, configuration, after: old?.configuration)
         guard isCommitted else {
             // All at once with the commit: each look at an interface asks all its routers, and a master that is resumed is
             // silent until the last of them has been looked at.
@@ -91,7 +91,7 @@ extension Engine {
             return
         }
         // A new virtual address may have been the source of somebody's adverts, so every interface is looked at again.
-        refreshFacts(of: configuration.interface)
+        for name in configuration.usedInterfaces { refreshFacts(of: name) }
         enter(id, configuration, disabled: disabled, after: old?.configuration)
     }
 
@@ -157,14 +157,12 @@ extension Engine {
 
     /// Addresses with our tag that no master of this engine wants were left by an earlier run (promise 1).
     private func removeLeftovers() {
-        var wanted: [UInt32: Set<InterfaceAddress>] = [:]
+        var wanted: Set<PlacedAddress> = []
         for id in node.routerIDs {
-            guard let router = node.router(id), let link = table.link(named: router.configuration.interface) else {
-                continue
-            }
-            wanted[link.index, default: []].formUnion(router.wantedAddresses)
+            guard let router = node.router(id), let record = records[id] else { continue }
+            wanted.formUnion(places(of: router.wantedAddresses, record))
         }
-        for state in table.ours + unmarked() where !(wanted[state.interfaceIndex]?.contains(state.address) ?? false) {
+        for state in table.ours + unmarked() where !wanted.contains(state.placed) {
             mark(.release)
             if state.isOurs { requests.adopt(state.address, index: state.interfaceIndex) }
             do throws(KernelError) {
@@ -182,8 +180,7 @@ extension Engine {
         var found: [AddressState] = []
         for record in records.values
         where cannotMarkAll(record.configuration) && !record.configuration.isOwner {
-            guard let link = table.link(named: record.configuration.interface) else { continue }
-            found += table.states(of: record.configuration.addresses, on: link.index).filter {
+            found += states(of: record.configuration.addresses, record).filter {
                 !$0.isOurs && requests.cannotMark($0.address.address.family)
             }
         }
@@ -198,8 +195,10 @@ extension Engine {
         let present = Set(node.routerIDs)
         var interfaces: Set<String> = []
         for (id, record) in records where !present.contains(id) {
-            interfaces.insert(record.configuration.interface)
-            members[record.configuration.interface]?.remove(id)
+            for name in record.configuration.usedInterfaces {
+                interfaces.insert(name)
+                members[name]?.remove(id)
+            }
             records[id] = nil
         }
         claimants = claimants.filter { present.contains($0.value) }
@@ -239,20 +238,16 @@ extension Engine {
         var processes: [UInt32: String] = [:]
         for id in touched {
             // Also while others of a claim are still being put on: what is lost of it is then put on again.
-            guard let router = node.router(id), router.isAdvertising,
-                let link = table.link(named: router.configuration.interface)
-            else { continue }
-            let moved = records[id]?.claimedOn.map { $0 != link.index } ?? false
-            let gone = router.wantedAddresses.filter { address in
-                let removed = changes.removed.contains(PlacedAddress(address: address, index: link.index))
-                return moved || (removed && !table.isPresent(address, on: link.index))
+            guard let router = node.router(id), router.isAdvertising, let record = records[id] else { continue }
+            let gone = places(of: router.wantedAddresses, record).filter { placed in
+                if let last = record.places[placed.address], last != placed.index { return true }
+                return changes.removed.contains(placed) && !table.isPresent(placed.address, on: placed.index)
             }
             guard !gone.isEmpty else { continue }
-            let ports = gone.lazy.compactMap { changes.removers[PlacedAddress(address: $0, index: link.index)] }
-            let port = ports.first ?? 0
+            let port = gone.lazy.compactMap { changes.removers[$0] }.first ?? 0
             let process = processes[port] ?? processName(ofPort: port)
             processes[port] = process
-            node.addressesLost(id, gone, by: process, at: now, appendingTo: &actions)
+            node.addressesLost(id, gone.map(\.address), by: process, at: now, appendingTo: &actions)
             perform()
         }
         if !changes.interfaces.isEmpty { closeUnusedPorts() }
@@ -280,17 +275,22 @@ extension Engine {
             facts.globalIPv6 = address
         }
         facts.foreign = foreign(virtual, on: link.index)
-        if users.contains(where: { $0.configuration.isUnicast }) {
+        let speakers = users.filter { $0.configuration.interface == name }
+        if speakers.contains(where: { $0.configuration.isUnicast }) {
             facts.networks = table.networks(on: link.index, excluding: virtual)
         }
-        if users.contains(where: { $0.configuration.family == .ipv4 }) {
-            facts.socketErrorIPv4 = openSocket(.ipv4, link, for: users, hasSource: facts.sourceIPv4 != nil)
+        if speakers.contains(where: { $0.configuration.family == .ipv4 }) {
+            facts.socketErrorIPv4 = openSocket(.ipv4, link, for: speakers, hasSource: facts.sourceIPv4 != nil)
         }
-        if users.contains(where: { $0.configuration.family == .ipv6 }) {
-            facts.socketErrorIPv6 = openSocket(.ipv6, link, for: users, hasSource: facts.sourceIPv6 != nil)
+        if speakers.contains(where: { $0.configuration.family == .ipv6 }) {
+            facts.socketErrorIPv6 = openSocket(.ipv6, link, for: speakers, hasSource: facts.sourceIPv6 != nil)
         }
-        let isInSubnet = users.contains { $0.configuration.addresses.contains { $0.isInSubnet } }
-        if isInSubnet, !requests.hasPromotedSecondaries(on: link.index) { requests.promoteSecondaries(on: link.index) }
+        let holdsSubnet = users.contains { record in
+            record.configuration.addresses.contains {
+                $0.isInSubnet && record.configuration.interface(of: $0) == name
+            }
+        }
+        if holdsSubnet, !requests.hasPromotedSecondaries(on: link.index) { requests.promoteSecondaries(on: link.index) }
         openTap(on: link)
         if isCommitted || resumable.isEmpty {
             ports.prepareFrames(on: link)
@@ -311,7 +311,7 @@ extension Engine {
                 node.look(at: id, { $0.wantedAddresses.contains(address) }) ?? false
             else { return address.address }
             table.mark(placed)
-            leases.change([address], index: index, of: id, record.mark, record.configuration, after: nil)
+            leases.change([placed], of: id, record.mark, record.configuration, after: nil)
             return nil
         }
     }
@@ -364,12 +364,16 @@ extension Engine {
     private func closeUnusedPorts() {
         guard isCommitted else { return }
         var wanted: Set<SocketTag> = []
+        var used: Set<UInt32> = []
         for record in records.values {
+            for name in record.configuration.usedInterfaces {
+                if let link = table.link(named: name) { used.insert(link.index) }
+            }
             guard let link = table.link(named: record.configuration.interface) else { continue }
             wanted.insert(SocketTag(family: record.configuration.family, interfaceIndex: link.index))
         }
         closePorts { !wanted.contains($0) }
-        closeTaps(exceptOn: Set(wanted.lazy.map(\.interfaceIndex)))
+        closeTaps(exceptOn: used)
         addressTaps()
         leaveUnwantedGroups()
     }

@@ -30,11 +30,12 @@ extension Engine {
     /// The configuration may have another lease than `old`, another interval by which adverts are judged, or other options of addresses: for
     /// what is held already, too.
     func changeLease(of id: RouterID, after old: VirtualRouterConfiguration) {
-        guard let router = node.router(id), let record = records[id], let index = record.claimedOn else { return }
-        let held = table.states(of: router.wantedAddresses, on: index).filter { state in
-            requests.cannotMark(state.address.address.family) ? !record.configuration.isOwner : state.isOurs
+        guard let router = node.router(id), let record = records[id] else { return }
+        let held = states(of: router.wantedAddresses, record).filter { state in
+            guard record.places[state.address] == state.interfaceIndex else { return false }
+            return requests.cannotMark(state.address.address.family) ? !record.configuration.isOwner : state.isOurs
         }
-        leases.change(held.map(\.address), index: index, of: id, record.mark, record.configuration, after: old)
+        leases.change(held.map(\.placed), of: id, record.mark, record.configuration, after: old)
     }
 
     /// Once a second: what the kernel refused to renew.

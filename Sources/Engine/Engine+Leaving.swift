@@ -50,8 +50,9 @@ extension Engine {
     func releaseWhatIsLeft() {
         guard !node.hasStopped else { return }
         for id in node.routerIDs {
-            guard let router = node.router(id), let index = records[id]?.claimedOn else { continue }
+            guard let router = node.router(id), let record = records[id] else { continue }
             for address in router.wantedAddresses {
+                guard let index = record.places[address] else { continue }
                 mark(.release, id)
                 try? requests.remove(address, index: index)
             }

@@ -18,7 +18,7 @@ extension Engine {
     /// Opens the tap of an interface that is up before it is needed. Interfaces that know neither ARP nor neighbour discovery have none, and
     /// nothing is lost there: a resigning master goes by its successor's advert alone.
     func openTap(on link: LinkState) {
-        guard link.isUp, !taps.contains(where: { $0.index == link.index }) else { return }
+        guard link.hasNeighbours, !taps.contains(where: { $0.index == link.index }) else { return }
         guard let tap = try? WireTap(interface: link.name, index: link.index, echoes: verifier.identifier) else {
             return
         }
@@ -38,7 +38,10 @@ extension Engine {
             guard let name = table.links[tap.index]?.name else { continue }
             var addresses: Set<IPAddress> = []
             for id in members[name] ?? [] {
-                for address in records[id]?.configuration.addresses ?? [] { addresses.insert(address.address) }
+                guard let configuration = records[id]?.configuration else { continue }
+                for address in configuration.addresses where configuration.interface(of: address) == name {
+                    addresses.insert(address.address)
+                }
             }
             tap.addresses = addresses
             refilter(tap)

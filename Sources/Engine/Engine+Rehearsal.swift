@@ -63,11 +63,13 @@ extension Engine {
         rehearsal.configure(id, configuration, disabled: false, at: begin, appendingTo: &actions)
         let due = rehearsal.deadline ?? begin
         rehearsal.wake(at: due, appendingTo: &actions)
-        var claim = Claim(configuration.addresses, of: id, index: nowhere)
+        let placed = configuration.addresses.placed(on: nowhere)
+        record.places[address] = nowhere
+        var claim = Claim(placed, of: id)
         claim.advance()
-        claim.leased.append((address, Clock.boottime()))
-        leases.hold(claim.leased, index: nowhere, of: id, record.mark, configuration)
-        leases.forget(configuration.addresses, index: nowhere)
+        claim.leased.append((placed[0], Clock.boottime()))
+        leases.hold(claim.leased, of: id, record.mark, configuration)
+        leases.forget(placed)
         rehearsal.claimed(id, failure: nil, at: due, appendingTo: &actions)
         for item in actions {
             switch item.action {

@@ -8,32 +8,33 @@ import Messages
 import System
 import Wire
 
-/// Addresses of a router that are still to be taken off an interface.
+/// Addresses of a router that are still to be taken off their interfaces.
 struct Release {
     /// So few addresses are not put behind others that wait.
     static let small = 8
 
     let router: RouterID
-    let index: UInt32
-    private(set) var addresses: ArraySlice<InterfaceAddress>
+    private(set) var addresses: ArraySlice<PlacedAddress>
     /// What is told of the router when the last one is off, in this order.
     var afterwards: [Action] = []
 
-    init(_ addresses: [InterfaceAddress], of router: RouterID, index: UInt32) {
+    init(_ addresses: [PlacedAddress], of router: RouterID) {
         self.router = router
-        self.index = index
         self.addresses = addresses[...]
     }
 
     /// The next one, which then counts as taken off; nil when all are.
-    mutating func next() -> InterfaceAddress? { addresses.popFirst() }
+    mutating func next() -> PlacedAddress? { addresses.popFirst() }
 
     /// Whether it waits for this one, which then counts as taken off.
-    mutating func take(_ address: InterfaceAddress) -> Bool {
+    mutating func take(_ address: PlacedAddress) -> Bool {
         guard let place = addresses.firstIndex(of: address) else { return false }
         addresses.remove(at: place)
         return true
     }
+
+    /// An interface is gone, and what waits there with it.
+    mutating func drop(index: UInt32) { addresses.removeAll { $0.index == index } }
 }
 
 /// What waits to be taken off.
@@ -55,21 +56,24 @@ struct Releases {
 
 extension Engine {
     func release(_ addresses: [InterfaceAddress], for id: RouterID) {
-        guard let record = records[id],
-            let index = record.claimedOn ?? table.link(named: record.configuration.interface)?.index
-        else { return }
-        remove(dropFromClaim(addresses, index: index, of: id), index: index, for: id)
+        guard let record = records[id] else { return }
+        let home = homes(of: record)
+        let placed = addresses.compactMap { address in
+            (record.places[address] ?? home(address)).map { PlacedAddress(address: address, index: $0) }
+        }
+        remove(dropFromClaim(placed, of: id), for: id)
+        for address in addresses { records[id]?.places[address] = nil }
         reporter.markDirty(id)
     }
 
     /// Takes these off, as far as this turn has time for it, and the rest in the turns that follow.
-    func remove(_ addresses: [InterfaceAddress], index: UInt32, for id: RouterID) {
+    func remove(_ addresses: [PlacedAddress], for id: RouterID) {
         guard !addresses.isEmpty else { return }
-        leases.forget(addresses, index: index)
+        leases.forget(addresses)
         let begin = Clock.monotonic()
         let end = releases.end ?? begin + Self.slice
         releases.end = end
-        var release = Release(addresses, of: id, index: index)
+        var release = Release(addresses, of: id)
         let isSmall = addresses.count <= Release.small
         let mayBegin = releases.isEmpty || isSmall || end == .max
         if begin < end, mayBegin, advance(&release, until: isSmall ? .max : end) { return }
@@ -109,39 +113,43 @@ extension Engine {
     /// Goes on until this time (CLOCK_MONOTONIC, nanoseconds); false when only the time ran out.
     private func advance(_ release: inout Release, until end: Int64) -> Bool {
         while let address = release.next() {
-            takeOff(address, index: release.index, of: release.router)
+            takeOff(address, of: release.router)
             if !release.addresses.isEmpty, Clock.monotonic() >= end { return false }
         }
         return true
     }
 
-    private func takeOff(_ address: InterfaceAddress, index: UInt32, of id: RouterID) {
+    private func takeOff(_ placed: PlacedAddress, of id: RouterID) {
         mark(.release, id)
         do throws(KernelError) {
-            try requests.remove(address, index: index)
+            try requests.remove(placed.address, index: placed.index)
         } catch {
             node.count(.addressDeleteErrors, for: id)
             tell(error, for: id)
-            refusedRemovals.append((address, index))
+            refusedRemovals.append(placed)
         }
     }
 
     /// An address is about to be put on: where it still waits to be taken off, for whomever, that is done first, or it would take away what
     /// was claimed.
-    func finishRelease(of address: InterfaceAddress, index: UInt32) {
+    func finishRelease(of address: PlacedAddress) {
         guard !releases.isEmpty else { return }
         var isWaiting = false
-        for place in releases.pending.indices where releases.pending[place].index == index {
+        for place in releases.pending.indices {
             guard releases.pending[place].take(address), !isWaiting else { continue }
             isWaiting = true
-            takeOff(address, index: index, of: releases.pending[place].router)
+            takeOff(address, of: releases.pending[place].router)
         }
         guard isWaiting else { return }
         endReleases { $0.addresses.isEmpty }
     }
 
     /// An interface is gone, and its addresses with it; its number may be given to another one.
-    func dropReleases(index: UInt32) { endReleases { $0.index == index } }
+    func dropReleases(index: UInt32) {
+        guard !releases.isEmpty else { return }
+        for place in releases.pending.indices { releases.pending[place].drop(index: index) }
+        endReleases { $0.addresses.isEmpty }
+    }
 
     private func endReleases(where hasEnded: (Release) -> Bool) {
         let ended = releases.pending.filter(hasEnded)

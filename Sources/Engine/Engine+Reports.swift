@@ -97,10 +97,8 @@ extension Engine {
         snapshot.skewTime = router.skewTime
         snapshot.lastAdvertHeard = router.lastHeard.map { $0.nanoseconds + offset } ?? 0
         snapshot.lastAdvertSent = record.lastAdvertSent
-        if let link = table.link(named: record.configuration.interface) {
-            snapshot.held = table.states(of: record.configuration.addresses, on: link.index).map(\.address)
-            snapshot.leaseExpires = leases.expiry(of: record.configuration.addresses, index: link.index)
-        }
+        snapshot.held = states(of: record.configuration.addresses, record).map(\.address)
+        snapshot.leaseExpires = leases.expiry(of: places(of: record.configuration.addresses, record))
         snapshot.lastTransition = router.lastTransition
         snapshot.counters = router.counters
         snapshot.countingSince = record.countingSince

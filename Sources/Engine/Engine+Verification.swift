@@ -38,13 +38,15 @@ extension Engine {
     }
 
     private func begin(_ id: RouterID, isOrdered: Bool, retries: [Int64]) {
-        guard node.look(at: id, { $0.stateName }) == .master, let name = records[id]?.configuration.interface,
-            let link = table.link(named: name), link.hardwareAddress != nil
-        else { return }
+        guard node.look(at: id, { $0.stateName }) == .master, let record = records[id] else { return }
+        var homes: [IPAddress: UInt32] = [:]
+        for placed in places(of: record.configuration.addresses, record) where outlet(placed.index) != nil {
+            homes[placed.address.address] = placed.index
+        }
+        guard !homes.isEmpty else { return }
         let moment = Clock.monotonic()
         verifier.begin(
-            id, on: link.index, isOrdered: isOrdered, retries: retries, at: moment,
-            bootOffset: Clock.boottime() - moment)
+            id, at: homes, isOrdered: isOrdered, retries: retries, at: moment, bootOffset: Clock.boottime() - moment)
     }
 
     /// At the end of a turn: asks what is due, unless an election has something to do.
@@ -65,21 +67,29 @@ extension Engine {
             return
         }
         let configuration = node.look(at: id) { $0.configuration }
-        let addresses = configuration?.addresses.map(\.address) ?? []
+        let addresses = (configuration?.addresses ?? []).map(\.address)
         var verification = run.verification
         let takesNeighbors = run.isAwaitingNeighbors && moment >= run.neighborsFrom
+        var interfaces: [UInt32] = []
+        for address in addresses {
+            if let index = run.places[address], !interfaces.contains(index) { interfaces.append(index) }
+        }
         if run.verification.questions.isEmpty {
             // First, so that a gateway that was listed is what it was listed as.
             for target in configuration?.verification.targets ?? [] {
-                verification.ask(target, as: .listed, about: addresses)
+                let index = interfaces.count > 1 ? link(towards: target, among: interfaces) : interfaces.first
+                verification.ask(target, as: .listed, about: addresses.filter { run.places[$0] == index })
             }
         }
-        for family in AddressFamily.allCases where addresses.contains(where: { $0.family == family }) {
-            guard let around = surroundings(family, index: run.index, at: moment) else { continue }
-            if let gateway = around.gateway { verification.ask(gateway, as: .gateway, about: addresses) }
-            guard takesNeighbors else { continue }
-            for neighbor in around.neighbors.prefix(Verifier.neighborLimit) where !table.isOwn(neighbor.hardware) {
-                verification.ask(neighbor.address, as: .neighbor, about: addresses)
+        for index in interfaces {
+            let here = addresses.filter { run.places[$0] == index }
+            for family in AddressFamily.allCases where here.contains(where: { $0.family == family }) {
+                guard let around = surroundings(family, index: index, at: moment) else { continue }
+                if let gateway = around.gateway { verification.ask(gateway, as: .gateway, about: here) }
+                guard takesNeighbors else { continue }
+                for neighbor in around.neighbors.prefix(Verifier.neighborLimit) where !table.isOwn(neighbor.hardware) {
+                    verification.ask(neighbor.address, as: .neighbor, about: here)
+                }
             }
         }
         verifier.change(id) { run in
@@ -88,6 +98,12 @@ extension Engine {
         }
         verifier.enqueue(id)
         endIfAnswered(id)
+    }
+
+    /// On which of several interfaces a listed host is: that of the router itself where the kernel knows no other.
+    private func link(towards target: IPAddress, among interfaces: [UInt32]) -> UInt32? {
+        let route = try? requests.route(to: target)
+        return interfaces.first { $0 == route?.index } ?? interfaces.first
     }
 
     private func surroundings(_ family: AddressFamily, index: UInt32, at moment: Int64) -> Surroundings? {
@@ -110,14 +126,15 @@ extension Engine {
 
     /// Tells the target where the address is, and asks for an answer to it; where the target is may have to be heard first.
     private func ask(_ question: Verifier.Waiting, at moment: Int64) {
-        guard let run = verifier.runs[question.router], let link = table.links[run.index],
+        guard let run = verifier.runs[question.router], let index = run.places[question.address],
+            let link = table.links[index],
             let own = link.hardwareAddress, isHeld(question)
         else { return }
-        let around = surroundings(question.address.family, index: run.index, at: moment)
+        let around = surroundings(question.address.family, index: index, at: moment)
         let neighbor = around?.hardware(of: question.target)
         if neighbor == nil {
             verifier.noteUnresolved(question)
-            if let tap = taps.first(where: { $0.index == run.index }) {
+            if let tap = taps.first(where: { $0.index == index }) {
                 hear(verifier.unresolved(on: tap.index), on: tap)
             }
         }
@@ -168,7 +185,7 @@ extension Engine {
     /// Somebody said where it is.
     func resolve(_ claim: AddressClaim, on tap: WireTap) {
         for question in verifier.takeResolved(claim.address, on: tap.index) where isHeld(question) {
-            guard let run = verifier.runs[question.router], let link = table.links[run.index] else { continue }
+            guard let run = verifier.runs[question.router], let link = table.links[tap.index] else { continue }
             ping(question, at: claim.hardware, run, on: link)
         }
     }

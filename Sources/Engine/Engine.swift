@@ -77,7 +77,7 @@ package final class Engine {
     /// What becomes of the advert that is being sent.
     var sending = Sending()
     /// Removals that the kernel refused; tried again with each snapshot.
-    var refusedRemovals: [(address: InterfaceAddress, index: UInt32)] = []
+    var refusedRemovals: [PlacedAddress] = []
     var needsResynchronisation = false
     /// What was last reported of each interface's strays.
     var strays: [String: Counters] = [:]

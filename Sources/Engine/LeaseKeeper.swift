@@ -101,16 +101,16 @@ final class LeaseKeeper: Sendable {
     /// These addresses were put on with a lifetime of `seconds`, at `since` (boot time before the request) or later. Renewed after
     /// `beginRenewals`, which can wait for what is more urgent.
     func hold(
-        _ addresses: [(address: InterfaceAddress, since: Int64)], index: UInt32, of router: RouterID, _ mark: LeaseMark,
+        _ addresses: [(address: PlacedAddress, since: Int64)], of router: RouterID, _ mark: LeaseMark,
         _ configuration: VirtualRouterConfiguration
     ) {
         guard let seconds = configuration.leaseSeconds, !addresses.isEmpty else { return }
         table.withLock { table in
-            for (address, since) in addresses {
+            for (key, since) in addresses {
                 let due = since + renewalPeriod(seconds)
                 if due < table.nextLook { isSooner.store(true, ordering: .relaxed) }
-                table.entries[PlacedAddress(address: address, index: index)] = Entry(
-                    router: router, mark: mark, options: configuration.options(of: address),
+                table.entries[key] = Entry(
+                    router: router, mark: mark, options: configuration.options(of: key.address),
                     patience: Self.patience(configuration), wanted: seconds, told: seconds, since: since, due: due)
             }
         }
@@ -126,18 +126,17 @@ final class LeaseKeeper: Sendable {
     /// The configuration of a router that holds these addresses is another than `old`: its lease is at once, and what was held for ever
     /// gets one. Nil: somebody has changed the addresses, and the kernel is told anew of all of them.
     func change(
-        _ addresses: [InterfaceAddress], index: UInt32, of router: RouterID, _ mark: LeaseMark,
+        _ addresses: [PlacedAddress], of router: RouterID, _ mark: LeaseMark,
         _ configuration: VirtualRouterConfiguration, after old: VirtualRouterConfiguration?
     ) {
         let now = Clock.boottime()
         let seconds = configuration.leaseSeconds
         let hasChanged = table.withLock { table in
             var hasChanged = false
-            for address in addresses {
-                let key = PlacedAddress(address: address, index: index)
+            for key in addresses {
+                let options = configuration.options(of: key.address)
                 if var entry = table.entries[key] {
                     entry.patience = Self.patience(configuration)
-                    let options = configuration.options(of: address)
                     if old == nil || entry.wanted != seconds || entry.options != options {
                         entry.wanted = seconds
                         entry.options = options
@@ -145,10 +144,10 @@ final class LeaseKeeper: Sendable {
                         hasChanged = true
                     }
                     table.entries[key] = entry
-                } else if seconds != nil || configuration.options(of: address) != old?.options(of: address) {
+                } else if seconds != nil || options != old?.options(of: key.address) {
                     // Without a lease it is renewed once.
                     table.entries[key] = Entry(
-                        router: router, mark: mark, options: configuration.options(of: address),
+                        router: router, mark: mark, options: options,
                         patience: Self.patience(configuration), wanted: seconds, told: nil, since: now, due: now)
                     hasChanged = true
                 }
@@ -160,11 +159,10 @@ final class LeaseKeeper: Sendable {
 
     /// These addresses are to be taken off, now or because they are gone: when this returns no renewal is under way that could bring one of
     /// them back, and none begins. It waits for the one request in flight, and only if that is for one of them.
-    func forget(_ addresses: [InterfaceAddress], index: UInt32) {
+    func forget(_ addresses: [PlacedAddress]) {
         let mustWait = table.withLock { table in
             var isInFlight = false
-            for address in addresses {
-                let key = PlacedAddress(address: address, index: index)
+            for key in addresses {
                 table.entries[key] = nil
                 isInFlight = isInFlight || table.inFlight == key
             }
@@ -175,19 +173,15 @@ final class LeaseKeeper: Sendable {
 
     /// An interface is gone, and its number may be given to another one.
     func forget(index: UInt32) {
-        let gone = table.withLock { table in table.entries.keys.filter { $0.index == index }.map(\.address) }
-        forget(gone, index: index)
+        forget(table.withLock { table in table.entries.keys.filter { $0.index == index } })
     }
 
     /// The boot time at which the first of these addresses goes unless it is renewed; 0 when none has a lease.
-    func expiry(of addresses: [InterfaceAddress], index: UInt32) -> Int64 {
+    func expiry(of addresses: [PlacedAddress]) -> Int64 {
         let first = table.withLock { table in
             var first = Int64.max
-            for address in addresses {
-                guard let entry = table.entries[PlacedAddress(address: address, index: index)], let told = entry.told
-                else {
-                    continue
-                }
+            for key in addresses {
+                guard let entry = table.entries[key], let told = entry.told else { continue }
                 first = min(first, entry.since + Int64(told) * 1_000_000_000)
             }
             return first

@@ -112,7 +112,7 @@ struct Ports {
 
     /// Opens the announcement port of an interface before it is needed.
     mutating func prepareFrames(on link: LinkState) {
-        guard link.isUp, !frames.contains(where: { $0.index == link.index }) else { return }
+        guard link.hasNeighbours, !frames.contains(where: { $0.index == link.index }) else { return }
         guard let port = try? AnnouncementPort(interface: link.name) else { return }
         frames.append(FramePort(port, index: link.index))
     }

@@ -1,4 +1,4 @@
-// What the engine keeps for a virtual router beside its election: when things began, on which interface its addresses are. It
+// What the engine keeps for a virtual router beside its election: when things began, on which interfaces its addresses are. It
 // decides nothing.
 
 import Election
@@ -14,9 +14,8 @@ struct RouterRecord {
     var upSince: Int64 = 0
     /// When its counters began, boot time in nanoseconds.
     var countingSince: Int64
-    /// The interface that the addresses were last put on. Names and indexes of interfaces change hands; what is to be taken
-    /// off is there and nowhere else.
-    var claimedOn: UInt32?
+    /// The interfaces that addresses were last put on. What is to be taken off is there and nowhere else.
+    var places: [InterfaceAddress: UInt32] = [:]
     var lastAdvertSent: Int64 = 0
     /// The same for the thread that renews leases.
     let mark = LeaseMark()

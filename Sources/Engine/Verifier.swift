@@ -20,8 +20,8 @@ struct Verifier {
     struct Run {
         /// In the sequence field of its echo requests: the answers to an earlier run's are worth nothing.
         let number: UInt16
-        /// Where its addresses are.
-        let index: UInt32
+        /// On which interface each of its addresses is.
+        let places: [IPAddress: UInt32]
         /// By so much boot time was ahead then.
         let bootOffset: Duration
         var verification: Verification
@@ -78,7 +78,8 @@ struct Verifier {
 
     /// Begins a run of a router, in place of one that is under way. `retries` count from the beginning.
     mutating func begin(
-        _ router: RouterID, on index: UInt32, isOrdered: Bool, retries: [Int64], at now: Int64, bootOffset: Int64
+        _ router: RouterID, at places: [IPAddress: UInt32], isOrdered: Bool, retries: [Int64], at now: Int64,
+        bootOffset: Int64
     ) {
         let delay = isOrdered ? 0 : Self.neighborDelay
         end(router)
@@ -87,7 +88,7 @@ struct Verifier {
         for offset in [delay] + retries where now + offset > moments[moments.count - 1] { moments.append(now + offset) }
         moments.append(moments[moments.count - 1] + Self.patience)
         runs[router] = Run(
-            number: lastNumber, index: index, bootOffset: .nanoseconds(bootOffset),
+            number: lastNumber, places: places, bootOffset: .nanoseconds(bootOffset),
             verification: Verification(began: Instant(nanoseconds: now), isOrdered: isOrdered), moments: moments,
             neighborsFrom: now + delay)
         nextMoment = min(nextMoment, now)
@@ -181,14 +182,18 @@ struct Verifier {
     /// Of whom it is to be heard on an interface where they are.
     func unresolved(on index: UInt32) -> Set<IPAddress> {
         guard !unresolved.isEmpty else { return [] }
-        return Set(unresolved.filter { $0.value.contains { runs[$0.router]?.index == index } }.keys)
+        return Set(unresolved.filter { $0.value.contains { isPlaced($0, on: index) } }.keys)
+    }
+
+    private func isPlaced(_ question: Waiting, on index: UInt32) -> Bool {
+        guard let run = runs[question.router] else { return false }
+        return run.number == question.run && run.places[question.address] == index
     }
 
     /// Where this address is was heard on an interface: what waited for that there.
     mutating func takeResolved(_ target: IPAddress, on index: UInt32) -> [Waiting] {
         guard let waiting = unresolved[target] else { return [] }
-        let runs = runs
-        let resolved = waiting.filter { runs[$0.router]?.number == $0.run && runs[$0.router]?.index == index }
+        let resolved = waiting.filter { isPlaced($0, on: index) }
         let rest = waiting.filter { !resolved.contains($0) }
         unresolved[target] = rest.isEmpty ? nil : rest
         return resolved
@@ -198,7 +203,7 @@ struct Verifier {
     mutating func answer(_ reply: EchoMessage, on index: UInt32, at arrival: Int64) -> RouterID? {
         guard reply.identifier == identifier,
             let router = asked[Pair(address: reply.destination, target: reply.source)], let run = runs[router],
-            run.number == reply.sequence, run.index == index
+            run.number == reply.sequence, run.places[reply.destination] == index
         else { return nil }
         let isNews =
             runs[router]?.verification.answer(

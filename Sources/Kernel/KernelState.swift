@@ -119,6 +119,13 @@ package struct PlacedAddress: Hashable, Sendable {
     }
 }
 
+extension [InterfaceAddress] {
+    /// All of them on one interface.
+    package func placed(on index: UInt32) -> [PlacedAddress] {
+        map { PlacedAddress(address: $0, index: index) }
+    }
+}
+
 extension AddressState {
     package var placed: PlacedAddress { PlacedAddress(address: address, index: interfaceIndex) }
 }

@@ -110,13 +110,16 @@ extension AddressOptions {
         writer.write(scope.rawValue)
         writer.write(label) { $0.write($1) }
         writer.write(isPreferred)
+        writer.write(interface) { $0.write($1) }
     }
 
     init(from reader: inout Reader) throws(MessageError) {
         let number = try reader.byte()
         guard let scope = Scope(rawValue: number) else { throw .unknown(number) }
         let label = try reader.optional { reader throws(MessageError) in try reader.text() }
-        self.init(scope: scope, label: label, isPreferred: try reader.bool())
+        let isPreferred = try reader.bool()
+        let interface = try reader.optional { reader throws(MessageError) in try reader.text() }
+        self.init(scope: scope, label: label, isPreferred: isPreferred, interface: interface)
     }
 }
 

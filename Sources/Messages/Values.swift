@@ -116,6 +116,10 @@ extension Fault {
         case .addressNotOurs(let address):
             writer.write(UInt8(10))
             writer.write(address)
+        case .addressInterface(let name, let trouble):
+            writer.write(UInt8(11))
+            writer.write(name)
+            writer.write(trouble.rawValue)
         }
     }
 
@@ -138,6 +142,11 @@ extension Fault {
             let address = try reader.interfaceAddress()
             self = .addressRemoved(address, by: try reader.text())
         case 10: self = .addressNotOurs(try reader.interfaceAddress())
+        case 11:
+            let name = try reader.text()
+            let number = try reader.byte()
+            guard let trouble = InterfaceTrouble(rawValue: number) else { throw .unknown(number) }
+            self = .addressInterface(name, trouble)
         case let other: throw .unknown(other)
         }
     }

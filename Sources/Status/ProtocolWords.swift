@@ -35,14 +35,16 @@ package enum ProtocolEvent: String, Hashable, Sendable, CaseIterable {
         case .higherPriority, .greaterAddress: self = .higherPriorityBackup
         case .fault(let fault):
             switch fault {
-            case .interfaceMissing, .interfaceDown, .noCarrier, .socket, .cannotSend: self = .interfaceDown
+            case .interfaceMissing, .interfaceDown, .noCarrier, .addressInterface, .socket, .cannotSend:
+                self = .interfaceDown
             case .noSourceAddress: self = .noPrimaryIPAddress
             case .claim, .addressRemoved, .addressNotOurs: self = .noVirtualIPAddresses
             case .check, .gate: self = .shutdown
             }
         case .recovered:
             switch fault {
-            case .interfaceMissing, .interfaceDown, .noCarrier, .socket, .cannotSend: self = .interfaceUp
+            case .interfaceMissing, .interfaceDown, .noCarrier, .addressInterface, .socket, .cannotSend:
+                self = .interfaceUp
             case .noSourceAddress: self = .primaryIPAddress
             case .claim, .addressRemoved, .addressNotOurs: self = .virtualIPAddresses
             case .check, .gate, nil: self = .startup

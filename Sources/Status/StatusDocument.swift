@@ -188,11 +188,14 @@ package struct AddressStatus: Hashable, Sendable, Codable {
     package var present: Bool
     /// `advertised`: adverts list it; not where the configuration says `advertise: no`.
     package var advertised: Bool
+    /// `interface`: the one that the configuration puts it on.
+    package var interface: String
 
-    package init(address: String, present: Bool, advertised: Bool = true) {
+    package init(address: String, present: Bool, advertised: Bool = true, interface: String) {
         self.address = address
         self.present = present
         self.advertised = advertised
+        self.interface = interface
     }
 }
 

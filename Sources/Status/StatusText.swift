@@ -27,6 +27,7 @@ package func routerText(_ router: RouterStatus, asOf: Timestamp) -> String {
         "addresses",
         router.addresses.map { address in
             "\(padded(address.address, width))  \(presence(address, in: router.state))"
+                + (address.interface == router.interface ? "" : " on \(address.interface)")
                 + (address.advertised ? "" : ", not advertised") + neighborsText(address, router)
         })
     lines += block(verificationLabel(router), verificationText(router))

@@ -118,9 +118,9 @@ extension Fault {
     /// The word of the status document.
     package var word: String {
         switch self {
-        case .interfaceMissing: "interface-missing"
-        case .interfaceDown: "interface-down"
-        case .noCarrier: "no-carrier"
+        case .interfaceMissing, .addressInterface(_, .missing): "interface-missing"
+        case .interfaceDown, .addressInterface(_, .down): "interface-down"
+        case .noCarrier, .addressInterface(_, .noCarrier): "no-carrier"
         case .noSourceAddress: "no-source-address"
         case .socket: "socket"
         case .check: "check"
@@ -141,6 +141,8 @@ extension Fault {
             "the interface is down"
         case .noCarrier:
             "the interface has no carrier"
+        case .addressInterface(let name, let trouble):
+            "the interface \(name), which is to hold addresses, \(Self.words(for: trouble))"
         case .noSourceAddress:
             "the interface has no address to send adverts from"
         case .socket(let code):
@@ -160,6 +162,14 @@ extension Fault {
         }
     }
 
+    private static func words(for trouble: InterfaceTrouble) -> String {
+        switch trouble {
+        case .missing: "does not exist"
+        case .down: "is down"
+        case .noCarrier: "has no carrier"
+        }
+    }
+
     private static func sendHint(_ code: Int32) -> String {
         switch code {
         case EPERM: " (does an output rule of the firewall drop protocol 112?)"
@@ -172,8 +182,8 @@ extension Fault {
     package var check: CheckID? {
         switch self {
         case .check(let check, _): check
-        case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket, .gate, .claim, .cannotSend,
-            .addressRemoved, .addressNotOurs:
+        case .interfaceMissing, .interfaceDown, .noCarrier, .addressInterface, .noSourceAddress, .socket, .gate, .claim,
+            .cannotSend, .addressRemoved, .addressNotOurs:
             nil
         }
     }
@@ -184,7 +194,9 @@ extension Fault {
         case .check(_, let failure), .gate(let failure): failure.reason
         case .socket(let code), .cannotSend(let code): errorText(code)
         case .claim(let failure): errorText(failure.code)
-        case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .addressRemoved, .addressNotOurs: nil
+        case .interfaceMissing, .interfaceDown, .noCarrier, .addressInterface, .noSourceAddress, .addressRemoved,
+            .addressNotOurs:
+            nil
         }
     }
 }

@@ -101,7 +101,8 @@ extension RouterStatus {
         let advertised = election.addresses.count - election.unadvertised
         addresses = election.addresses.enumerated().map { place, address in
             AddressStatus(
-                address: "\(address)", present: present.contains(address), advertised: place < advertised)
+                address: "\(address)", present: present.contains(address), advertised: place < advertised,
+                interface: election.interface(of: address))
         }
         lease = election.leaseSeconds
         gateReleaseTimeoutMs = router.configuration.gateRelease?.timeout.roundedMilliseconds

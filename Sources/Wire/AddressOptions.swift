@@ -1,5 +1,5 @@
-// What else than its prefix an address of an interface has: how far it is valid, what `ip` calls it, and whether connections may
-// begin from it.
+// What else than its prefix an address of an interface has: how far it is valid, what `ip` calls it, whether connections may
+// begin from it, and which interface it is, where that is not its virtual router's.
 
 /// How an address is put on an interface (ip-address(8), rtnetlink(7)).
 package struct AddressOptions: Hashable, Sendable {
@@ -20,11 +20,16 @@ package struct AddressOptions: Hashable, Sendable {
     /// IPv6: connections may begin from it. False is a preferred lifetime of 0: it is deprecated (RFC 4862 §5.5.4), so it is used when a
     /// program binds to it, and otherwise only where there is no other.
     package var isPreferred: Bool
+    /// The interface that it is put on; nil for that of its virtual router.
+    package var interface: String?
 
-    package init(scope: Scope = .global, label: String? = nil, isPreferred: Bool = true) {
+    package init(
+        scope: Scope = .global, label: String? = nil, isPreferred: Bool = true, interface: String? = nil
+    ) {
         self.scope = scope
         self.label = label
         self.isPreferred = isPreferred
+        self.interface = interface
     }
 
     /// Those of an address of which nothing else is said. An IPv6 address that moves is no good source: who begins a connection from it
@@ -34,5 +39,7 @@ package struct AddressOptions: Hashable, Sendable {
     }
 
     /// Going from one to the other takes the address off for a moment: the kernel changes lifetimes in place, and nothing else.
-    package func needsNewAddress(after other: AddressOptions) -> Bool { scope != other.scope || label != other.label }
+    package func needsNewAddress(after other: AddressOptions) -> Bool {
+        scope != other.scope || label != other.label || interface != other.interface
+    }
 }

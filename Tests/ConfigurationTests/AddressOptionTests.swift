@@ -54,6 +54,34 @@ struct AddressOptionTests {
         #expect(election.addressOptions.count == 2, "the others are the standard of their families")
     }
 
+    @Test func anAddressMayBeOnAnotherInterface() throws {
+        let election = try election(
+            withAddresses(
+                "192.0.2.10", "{address: 192.0.2.11, interface: eth1}", "{address: 192.0.2.12, interface: eth0}",
+                "{address: \"2001:db8::1\", advertise: no, interface: eth1}"))
+        #expect(election.addresses.map { election.interface(of: $0) } == ["eth0", "eth1", "eth0", "eth1"])
+        #expect(election.otherInterfaces == ["eth1"])
+        #expect(election.addressOptions.count == 2, "the router's own is the standard")
+        #expect(
+            errors(withAddresses("{address: 192.0.2.10, interface: a/b}")) == [
+                "f:5:50: interface must be 1 to 15 printable characters without space, '/' and ':', not 'a/b'"
+            ])
+    }
+
+    @Test func aLinkLocalAddressMayBeOnEveryInterfaceOnce() throws {
+        func two(_ second: String) -> String {
+            """
+            virtual-routers:
+              a: {interface: eth0, vrid: 1, addresses: ["fe80::9"]}
+              b: {interface: eth1, vrid: 2, addresses: ["fe80::8", {address: "fe80::9", advertise: no, interface: \(second)}]}
+
+            """
+        }
+        #expect(errors(two("eth2")) == [])
+        #expect(
+            errors(two("eth0")) == ["f:3:56: address fe80::9 already belongs to virtual router 'a', line 2"])
+    }
+
     @Test func aFamilyKeepsItsAnnouncementsWhereOnlyTheOthersAreGiven() throws {
         func kinds(_ list: String) throws -> AnnouncementKinds {
             try onlyRouter(router("announce: {kinds: [\(list)]}")).election.announcements.kinds
@@ -106,7 +134,7 @@ struct AddressOptionTests {
         ("{address: 192.0.2.10, advertise: never}", "f:5:50: advertise must be yes or no, not 'never'"),
         (
             "{address: 192.0.2.10, advertize: no}",
-            "f:5:39: unknown key 'advertize'; did you mean 'advertise'? allowed in an address: address, advertise, scope, label, preferred-lifetime"
+            "f:5:39: unknown key 'advertize'; did you mean 'advertise'? allowed in an address: address, advertise, interface, scope, label, preferred-lifetime"
         ),
         (
             "{address: 192.0.2.10/33, advertise: no}",

@@ -56,10 +56,10 @@ private func load(_ name: String) throws -> Configuration {
     #expect(web.election.preemptDelay == .seconds(30))
     #expect(
         web.election.addresses.map(\.description) == [
-            "192.0.2.10/24", "192.0.2.11/32", "192.0.2.12/32", "2001:db8::11/64",
+            "192.0.2.10/24", "192.0.2.11/32", "203.0.113.12/24", "192.0.2.12/32", "2001:db8::11/64",
         ])
     #expect(
-        web.election.options(of: web.election.addresses[2]) == AddressOptions(scope: .link, label: "eth0:db"))
+        web.election.options(of: web.election.addresses[3]) == AddressOptions(scope: .link, label: "eth0:db"))
     #expect(web.election.announcements.kinds == .standard)
     #expect(web.election.announcements.pacing == AnnouncementPlan.defaultPacing)
     #expect(web.election.conflictCheck == .off && web.election.obeysFiltered)

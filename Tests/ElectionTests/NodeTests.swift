@@ -282,6 +282,68 @@ import Wire
         bench.step { node, now, actions in node.interface("eth0", nil, at: now, appendingTo: &actions) }
         #expect(bench.node.router(RouterID(1))?.faults == [.interfaceMissing])
     }
+
+    private static let elsewhere = InterfaceAddress(
+        address: .ipv4(IPv4Address(203, 0, 113, 9)), prefixLength: 32)
+
+    private func masterWithAddressElsewhere() -> NodeBench {
+        var bench = NodeBench()
+        bench.add(1) {
+            $0.priority = 255
+            $0.addresses.append(Self.elsewhere)
+            $0.addressOptions[Self.elsewhere] = AddressOptions(interface: "eth1")
+        }
+        return bench
+    }
+
+    @Test
+    func
+        `what is wrong with another interface of its addresses is a fault that names it, and a resignation can be sent`()
+    {
+        let cases: [(InterfaceTrouble, (inout InterfaceFacts) -> Void)] = [
+            (.down, { $0.isUp = false }), (.noCarrier, { $0.hasCarrier = false }),
+        ]
+        for (trouble, change) in cases {
+            var bench = masterWithAddressElsewhere()
+            #expect(bench.state(1) == .master)
+            var facts = InterfaceFacts(index: 8)
+            change(&facts)
+            bench.step { node, now, actions in node.interface("eth1", facts, at: now, appendingTo: &actions) }
+            #expect(bench.state(1) == .fault)
+            #expect(bench.node.router(RouterID(1))?.faults == [.addressInterface("eth1", trouble)])
+            #expect(bench.actions.first?.action == .sendAdvert(priority: 0))
+            bench.step { node, now, actions in
+                node.interface("eth1", InterfaceFacts(index: 8), at: now, appendingTo: &actions)
+            }
+            #expect(bench.state(1) == .master, "it needs no source of adverts there")
+        }
+        var bench = masterWithAddressElsewhere()
+        bench.step { node, now, actions in node.interface("eth1", nil, at: now, appendingTo: &actions) }
+        #expect(bench.node.router(RouterID(1))?.faults == [.addressInterface("eth1", .missing)])
+    }
+
+    @Test func `claims and moves of an address on another interface are those of that interface`() {
+        var bench = NodeBench()
+        bench.add(1) {
+            $0.addresses.append(Self.elsewhere)
+            $0.addressOptions[Self.elsewhere] = AddressOptions(interface: "eth1")
+        }
+        bench.wait(.seconds(4))
+        #expect(bench.state(1) == .master)
+        for _ in 0..<3 { bench.wait(.seconds(1)) }
+        bench.claim(Self.elsewhere.address, interface: 7)
+        #expect(bench.counter(.addressConflicts) == 0)
+        bench.claim(Self.elsewhere.address, interface: 8)
+        #expect(bench.counter(.addressConflicts) == 1)
+        bench.claim(Bench.vip.address, interface: 8)
+        #expect(bench.counter(.addressConflicts) == 1)
+        bench.step { node, now, actions in node.announce(interface: "eth1", at: now, appendingTo: &actions) }
+        #expect(bench.actions.contains { if case .announce = $0.action { true } else { false } })
+        var facts = InterfaceFacts(index: 8)
+        facts.foreign = [Self.elsewhere.address]
+        bench.step { node, now, actions in node.interface("eth1", facts, at: now, appendingTo: &actions) }
+        #expect(bench.node.router(RouterID(1))?.faults == [.addressNotOurs(Self.elsewhere)])
+    }
 }
 
 @Suite struct CheckRules {

@@ -1,18 +1,20 @@
 // A claim that is under way as a value: what is added, dropped or lost meanwhile.
 
 import Election
+import Kernel
 import Testing
 import Wire
 
 @testable import Engine
 
-private func address(_ number: UInt8) -> InterfaceAddress {
-    InterfaceAddress(address: .ipv4(IPv4Address(192, 0, 2, number)), prefixLength: 32)
+private func address(_ number: UInt8) -> PlacedAddress {
+    let address = InterfaceAddress(address: .ipv4(IPv4Address(192, 0, 2, number)), prefixLength: 32)
+    return PlacedAddress(address: address, index: 7)
 }
 
 /// Addresses 1 ... 4, of which the first two are on.
 private func half() -> Claim {
-    var claim = Claim([1, 2, 3, 4].map(address), of: RouterID(1), index: 7)
+    var claim = Claim([1, 2, 3, 4].map(address), of: RouterID(1))
     claim.advance()
     claim.leased.append((address(1), 5))
     claim.advance()

@@ -34,13 +34,13 @@ private func claim(
     _ configuration: VirtualRouterConfiguration, _ requests: borrowing NetlinkRequests, _ leases: LeaseKeeper,
     _ mark: LeaseMark, index: UInt32
 ) throws {
-    var held: [(address: InterfaceAddress, since: Int64)] = []
+    var held: [(address: PlacedAddress, since: Int64)] = []
     for address in configuration.addresses {
         let since = Clock.boottime()
         try requests.add(address, index: index, lifetime: configuration.leaseSeconds)
-        held.append((address, since))
+        held.append((PlacedAddress(address: address, index: index), since))
     }
-    leases.hold(held, index: index, of: router, mark, configuration)
+    leases.hold(held, of: router, mark, configuration)
     leases.beginRenewals()
 }
 
@@ -80,7 +80,7 @@ struct LeaseKeeperTests {
                 usleep(100_000)
             }
             #expect(!isLost)
-            #expect(leases.expiry(of: wanted.addresses, index: index) > Clock.boottime())
+            #expect(leases.expiry(of: wanted.addresses.placed(on: index)) > Clock.boottime())
             // One advert is believed for three intervals, and the lease follows: 5 s and the kernel's slack.
             let last = Clock.boottime()
             mark.advertised(at: last)
@@ -127,9 +127,9 @@ struct LeaseKeeperTests {
                 try claim(wanted, requests, leases, mark, index: index)
                 usleep(UInt32(round * 211 % 4_000))
                 // All at once, or one by one, as engines do.
-                if round % 2 == 0 { leases.forget(wanted.addresses, index: index) }
+                if round % 2 == 0 { leases.forget(wanted.addresses.placed(on: index)) }
                 for address in wanted.addresses {
-                    if round % 2 == 1 { leases.forget([address], index: index) }
+                    if round % 2 == 1 { leases.forget([address].placed(on: index)) }
                     try requests.remove(address, index: index)
                     mark.advertised(at: Clock.boottime())
                 }
@@ -152,18 +152,18 @@ struct LeaseKeeperTests {
             mark.advertised(at: Clock.boottime())
             try claim(wanted, requests, leases, mark, index: index)
             wanted.lease = .seconds(60)
-            leases.change(wanted.addresses, index: index, of: router, mark, wanted, after: wanted)
+            leases.change(wanted.addresses.placed(on: index), of: router, mark, wanted, after: wanted)
             let isLong = try eventually(within: 2) { try secondsLeft("10.20.0.0") ?? 0 > 50 }
             #expect(isLong)
             wanted.lease = .off
             mark.advertised(at: Clock.boottime())
-            leases.change(wanted.addresses, index: index, of: router, mark, wanted, after: wanted)
+            leases.change(wanted.addresses.placed(on: index), of: router, mark, wanted, after: wanted)
             let isForEver = try eventually(within: 2) { try secondsLeft("10.20.0.0") == nil }
             #expect(isForEver)
-            #expect(leases.expiry(of: wanted.addresses, index: index) == 0)
+            #expect(leases.expiry(of: wanted.addresses.placed(on: index)) == 0)
             wanted.lease = .seconds(3)
             mark.advertised(at: Clock.boottime())
-            leases.change(wanted.addresses, index: index, of: router, mark, wanted, after: wanted)
+            leases.change(wanted.addresses.placed(on: index), of: router, mark, wanted, after: wanted)
             let isShort = try eventually(within: 2) { try secondsLeft("10.20.0.0") ?? 99 <= 3 }
             #expect(isShort)
         }
@@ -183,14 +183,14 @@ struct LeaseKeeperTests {
             new.addressOptions[old.addresses[0]] = AddressOptions(isPreferred: true)
             // If the second one was told of, too, it would come back.
             try requests.remove(old.addresses[1], index: index)
-            leases.change(old.addresses, index: index, of: router, mark, new, after: old)
+            leases.change(old.addresses.placed(on: index), of: router, mark, new, after: old)
             let isPreferred = try eventually {
                 try requests.addresses(on: index).contains { $0.address == old.addresses[0] && !$0.isPassing }
             }
             #expect(isPreferred)
             usleep(200_000)
             #expect(try count(on: index, requests) == 1)
-            #expect(leases.expiry(of: old.addresses, index: index) == 0)
+            #expect(leases.expiry(of: old.addresses.placed(on: index)) == 0)
         }
     }
 
@@ -210,7 +210,7 @@ struct LeaseKeeperTests {
             let isForgotten = eventually(within: 3) {
                 mark.advertised(at: Clock.boottime())
                 failures += leases.takeFailures().count { $0.error.code == ENODEV }
-                return leases.expiry(of: wanted.addresses, index: index) == 0
+                return leases.expiry(of: wanted.addresses.placed(on: index)) == 0
             }
             #expect(isForgotten)
             failures += leases.takeFailures().count

@@ -43,7 +43,7 @@ private final class Bench {
 
     func add(_ addresses: [InterfaceAddress], of id: RouterID) {
         var record = RouterRecord(VirtualRouterConfiguration(interface: "va", vrid: 10, addresses: addresses))
-        record.claimedOn = index
+        for address in addresses { record.places[address] = index }
         engine.records[id] = record
     }
 
@@ -119,11 +119,11 @@ struct ReleaseTests {
             let record = try #require(engine.records[RouterID(1)])
             let now = Clock.boottime()
             engine.leases.hold(
-                addresses.map { ($0, now) }, index: bench.index, of: RouterID(1), record.mark, record.configuration)
-            #expect(engine.leases.expiry(of: addresses, index: bench.index) > 0)
+                addresses.placed(on: bench.index).map { ($0, now) }, of: RouterID(1), record.mark, record.configuration)
+            #expect(engine.leases.expiry(of: addresses.placed(on: bench.index)) > 0)
             engine.release(addresses, for: RouterID(1))
             #expect(!engine.releases.isEmpty)
-            #expect(engine.leases.expiry(of: addresses, index: bench.index) == 0)
+            #expect(engine.leases.expiry(of: addresses.placed(on: bench.index)) == 0)
             _ = bench.finish()
             #expect(try bench.held(addresses) == 0)
         }

@@ -25,7 +25,8 @@ private func check(
         for number in 0..<count {
             let id = RouterID(UInt32(number + 1))
             verifier.begin(
-                id, on: 3, isOrdered: false, retries: [0, 100 * millisecond, 1_000 * millisecond], at: now,
+                id, at: [vip(number + 1): 3], isOrdered: false, retries: [0, 100 * millisecond, 1_000 * millisecond],
+                at: now,
                 bootOffset: 5)
         }
         for id in verifier.takeDue(at: now) {
@@ -90,7 +91,7 @@ private func check(
         check(verifier.answer(reply(1, sequence: 1), on: 3, at: 0) == RouterID(1))
         check(verifier.answer(reply(1, sequence: 1), on: 3, at: 0) == nil)
         check(verifier.answer(reply(2, sequence: 2), on: 3, at: 0) == RouterID(2))
-        verifier.begin(RouterID(2), on: 3, isOrdered: true, retries: [], at: 1, bootOffset: 0)
+        verifier.begin(RouterID(2), at: [vip(2): 3], isOrdered: true, retries: [], at: 1, bootOffset: 0)
         check(verifier.answer(reply(2, sequence: 2), on: 3, at: 2) == nil, "a new run begins with nothing")
         #expect(verifier.runs[RouterID(2)]?.verification.isOrdered == true)
     }

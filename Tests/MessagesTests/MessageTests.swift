@@ -28,7 +28,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         [
             .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket(1), .gate(.timedOut),
             .claim(ClaimFailure(address: vip6, code: 13)),
-        ] + failures.map { .check(CheckID(7), $0) }
+        ] + InterfaceTrouble.allCases.map { .addressInterface("eth1", $0) } + failures.map { .check(CheckID(7), $0) }
 
     static let causes: [Cause] =
         [
@@ -113,7 +113,8 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         for (number, address) in crowded.addresses.enumerated() {
             let scope = AddressOptions.Scope.allCases[number % 3]
             crowded.addressOptions[address] = AddressOptions(
-                scope: scope, label: String(repeating: "l", count: 15), isPreferred: number % 2 == 0)
+                scope: scope, label: String(repeating: "l", count: 15), isPreferred: number % 2 == 0,
+                interface: String(repeating: "i", count: 15))
         }
         return crowded
     }()

@@ -106,8 +106,8 @@ struct AnswerTests {
         #expect(router.master == MasterStatus(address: "192.0.2.2", priority: 90, isSelf: true))
         #expect(
             router.addresses == [
-                AddressStatus(address: "192.0.2.10/24", present: true),
-                AddressStatus(address: "192.0.2.11/32", present: false),
+                AddressStatus(address: "192.0.2.10/24", present: true, interface: "eth0"),
+                AddressStatus(address: "192.0.2.11/32", present: false, interface: "eth0"),
             ])
         #expect(
             router.lastTransition

@@ -28,8 +28,8 @@ func sampleRouter() -> RouterStatus {
     router.lastAdvSource = "192.0.2.2"
     router.master = MasterStatus(address: "192.0.2.2", priority: 90, isSelf: true)
     router.addresses = [
-        AddressStatus(address: "192.0.2.10/24", present: true),
-        AddressStatus(address: "192.0.2.111/32", present: false),
+        AddressStatus(address: "192.0.2.10/24", present: true, interface: "eth0"),
+        AddressStatus(address: "192.0.2.111/32", present: false, interface: "eth0"),
     ]
     router.addressCount = 2
     router.lease = 2
@@ -98,7 +98,7 @@ private func sampleCounters() -> Counters {
 
 let sampleRouterJSON =
     #"{"accept-mode":true,"address-count":2,"#
-    + #""addresses":[{"address":"192.0.2.10/24","advertised":true,"present":true},{"address":"192.0.2.111/32","advertised":true,"present":false}],"#
+    + #""addresses":[{"address":"192.0.2.10/24","advertised":true,"interface":"eth0","present":true},{"address":"192.0.2.111/32","advertised":true,"interface":"eth0","present":false}],"#
     + #""advertise-interval-centi-sec":10,"advertise-interval-sec":null,"#
     + #""advertisement-interval-ms":100,"also-version-2":true,"#
     + #""checks":[{"check":"witness","on-failure":"fault","reason":null,"#

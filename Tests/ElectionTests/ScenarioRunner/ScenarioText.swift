@@ -62,6 +62,7 @@ struct ScenarioWording {
         case .noCarrier: "no carrier"
         case .interfaceDown: "interface down"
         case .interfaceMissing: "interface missing"
+        case .addressInterface(let name, let trouble): "\(name) of addresses \(trouble)"
         case .noSourceAddress: "no source address"
         case .socket(let code): "socket, errno \(code)"
         case .cannotSend(let code): "adverts cannot be sent, errno \(code)"

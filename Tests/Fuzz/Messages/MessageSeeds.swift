@@ -22,7 +22,8 @@ private let configuration = VirtualRouterConfiguration(
     ], gatesClaim: true, gatesRelease: true)
 
 private let faults: [Fault] = [
-    .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket(1), .gate(.timedOut),
+    .interfaceMissing, .interfaceDown, .noCarrier, .addressInterface("eth1", .down), .noSourceAddress, .socket(1),
+    .gate(.timedOut),
     .check(check, .exited(3)), .check(check, .notStarted(12)), .claim(ClaimFailure(address: vip6, code: 13)),
 ]
 
