@@ -5,12 +5,17 @@
 
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/inet_diag.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 
 // linux/if_addr.h of kernel 5.18; Debian 12's headers have it, older ones do not.
@@ -91,6 +96,36 @@ static inline struct nl_msg *vipd_build_neighbor_dump(int family, uint32_t inter
     struct nl_msg *message = nlmsg_alloc_simple(RTM_GETNEIGH, NLM_F_REQUEST | NLM_F_DUMP);
     if (message && (nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0 ||
                     nla_put_u32(message, NDA_IFINDEX, interface_index) < 0)) {
+        nlmsg_free(message);
+        message = 0;
+    }
+    return message;
+}
+
+// SOCK_DIAG_BY_FAMILY: the TCP connections of a family that a program of inet_diag finds: begun and established ones and those that are being
+// closed, but no listening socket, no request and none that waits out its time. Null when there is no memory.
+static inline struct nl_msg *vipd_build_connection_dump(int family, const void *program, size_t length) {
+    struct inet_diag_req_v2 body = {.sdiag_family = (uint8_t)family, .sdiag_protocol = IPPROTO_TCP};
+    body.idiag_states = 1 << TCP_ESTABLISHED | 1 << TCP_SYN_SENT | 1 << TCP_FIN_WAIT1 | 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSE_WAIT |
+                        1 << TCP_LAST_ACK | 1 << TCP_CLOSING;
+    struct nl_msg *message = nlmsg_alloc_size(256 + length);
+    if (message && (!nlmsg_put(message, NL_AUTO_PORT, NL_AUTO_SEQ, SOCK_DIAG_BY_FAMILY, 0, NLM_F_REQUEST | NLM_F_DUMP) ||
+                    nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0 ||
+                    nla_put(message, INET_DIAG_REQ_BYTECODE, (int)length, program) < 0)) {
+        nlmsg_free(message);
+        message = 0;
+    }
+    return message;
+}
+
+// SOCK_DESTROY of one of them, by its struct inet_diag_sockid. Null when there is no memory or `length` is another one.
+static inline struct nl_msg *vipd_build_connection_end(int family, const void *identity, size_t length) {
+    struct inet_diag_req_v2 body = {.sdiag_family = (uint8_t)family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0u};
+    if (length != sizeof body.id)
+        return 0;
+    memcpy(&body.id, identity, length);
+    struct nl_msg *message = nlmsg_alloc_simple(SOCK_DESTROY, NLM_F_REQUEST | NLM_F_ACK);
+    if (message && nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0) {
         nlmsg_free(message);
         message = 0;
     }

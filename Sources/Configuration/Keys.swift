@@ -59,6 +59,7 @@ enum RouterKey: String, FieldKey {
     case accept
     case announce
     case lease
+    case resetConnections = "reset-connections"
     case conflictCheck = "conflict-check"
     case filteredAdverts = "filtered-adverts"
     case verify

@@ -159,7 +159,7 @@ extension RouterDraft {
     fileprivate func configuration(_ known: [CheckDraft]) -> RouterConfiguration? {
         guard let interface, let vrid, let version, let priority, let interval, let preempt, let preemptDelay,
             let startDelay, let intervalLimit, let checksum, let strictFirstAddress, let announcements, let lease,
-            let conflictCheck, let obeysFiltered, let verification, !addresses.isEmpty
+            let resetsConnections, let conflictCheck, let obeysFiltered, let verification, !addresses.isEmpty
         else { return nil }
         let election = VirtualRouterConfiguration(
             interface: interface, vrid: vrid, version: version.version, alsoVersion2: version.alsoVersion2,
@@ -167,7 +167,8 @@ extension RouterDraft {
             startDelay: startDelay, intervalLimit: intervalLimit, peers: peers.map(\.value),
             addresses: served.map(\.value), addressOptions: addressOptions, unadvertised: unadvertised.count,
             checksum: checksum, password: password, strictFirstAddress: strictFirstAddress,
-            announcements: announcements, lease: lease, conflictCheck: conflictCheck, verification: verification,
+            announcements: announcements, lease: lease, resetsConnections: resetsConnections,
+            conflictCheck: conflictCheck, verification: verification,
             obeysFiltered: obeysFiltered, checks: [], gatesClaim: gateClaim != nil, gatesRelease: gateRelease != nil)
         let uses = checks.compactMap { use -> RouterCheck? in
             guard let check = known.first(where: { $0.name == use.name.value }) else { return nil }

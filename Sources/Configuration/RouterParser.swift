@@ -46,6 +46,7 @@ struct RouterDraft {
     var strictFirstAddress: Bool?
     var announcements: AnnouncementPlan?
     var lease: LeasePolicy?
+    var resetsConnections: Bool?
     var conflictCheck: ConflictCheck?
     var obeysFiltered: Bool?
     var verification: VerificationPlan?
@@ -81,6 +82,7 @@ extension Problems {
         draft.announcements = announcements(
             fields, family: draft.family ?? .ipv4, interval: draft.interval ?? .seconds(1))
         draft.lease = lease(fields, interval: draft.interval)
+        draft.resetsConnections = fields[.resetConnections].map { boolean($0, "reset-connections") } ?? true
         draft.conflictCheck =
             fields[.conflictCheck].map { node in
                 choice(node, "conflict-check", [("off", ConflictCheck.off), ("warn", .warn), ("hold", .hold)])

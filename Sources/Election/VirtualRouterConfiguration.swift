@@ -165,6 +165,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     package var strictFirstAddress: Bool
     package var announcements: AnnouncementPlan
     package var lease: LeasePolicy
+    /// TCP connections of an address that is released are ended, with a reset for their peers.
+    package var resetsConnections: Bool
     package var conflictCheck: ConflictCheck
     package var verification: VerificationPlan
     /// Adverts that are on the wire and reach no socket keep this router from becoming master.
@@ -183,7 +185,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         addressOptions: [InterfaceAddress: AddressOptions] = [:], unadvertised: Int = 0,
         checksum: ChecksumPolicy = .automatic, password: [UInt8]? = nil,
         strictFirstAddress: Bool = false, announcements: AnnouncementPlan? = nil, lease: LeasePolicy = .automatic,
-        conflictCheck: ConflictCheck = .off, verification: VerificationPlan = .off, obeysFiltered: Bool = true,
+        resetsConnections: Bool = false, conflictCheck: ConflictCheck = .off, verification: VerificationPlan = .off,
+        obeysFiltered: Bool = true,
         checks: [CheckReference] = [], gatesClaim: Bool = false, gatesRelease: Bool = false
     ) {
         self.interface = interface
@@ -205,6 +208,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         self.strictFirstAddress = strictFirstAddress
         self.announcements = announcements ?? .standard(for: addresses.first?.address.family ?? .ipv4)
         self.lease = lease
+        self.resetsConnections = resetsConnections
         self.conflictCheck = conflictCheck
         self.verification = verification
         self.obeysFiltered = obeysFiltered

@@ -1,6 +1,6 @@
 // Taking addresses off, a slice at a time: hundreds of addresses take tens of milliseconds, and adverts of other routers are due
 // meanwhile. From the moment a release is ordered no renewal brings its addresses back, and what the supervisor is told of the router waits
-// until the last of them is off. Whoever claims an address that is still to be taken off takes it off first.
+// until the last of them is off. Where connections are to be reset the addresses wait for that, some milliseconds at most. Whoever claims an address that is still to be taken off takes it off first.
 
 import Election
 import Kernel
@@ -17,11 +17,20 @@ struct Release {
     private(set) var addresses: ArraySlice<PlacedAddress>
     /// What is told of the router when the last one is off, in this order.
     var afterwards: [Action] = []
+    /// The look at connections that it waits for, and until when, CLOCK_MONOTONIC in nanoseconds.
+    private var hold: (look: UInt64, until: Int64)?
 
     init(_ addresses: [PlacedAddress], of router: RouterID) {
         self.router = router
         self.addresses = addresses[...]
     }
+
+    mutating func hold(for look: UInt64, until moment: Int64) { hold = (look, moment) }
+
+    mutating func lookEnded(_ look: UInt64) { if let hold, hold.look <= look { self.hold = nil } }
+
+    /// Until when nothing is taken off; nil when it may be.
+    func held(at now: Int64) -> Int64? { hold.flatMap { $0.until > now ? $0.until : nil } }
 
     /// The next one, which then counts as taken off; nil when all are.
     mutating func next() -> PlacedAddress? { addresses.popFirst() }
@@ -46,6 +55,14 @@ struct Releases {
 
     var isEmpty: Bool { pending.isEmpty }
 
+    /// When something can be taken off, CLOCK_MONOTONIC in nanoseconds: at once, or when the first of what is held is held no longer; `.max`
+    /// for never.
+    func due(at now: Int64) -> Int64 {
+        var due = Int64.max
+        for release in pending { due = min(due, release.held(at: now) ?? now) }
+        return due
+    }
+
     /// Keeps what is to be told of a router until its addresses are off; false when none of them waits.
     mutating func postpone(_ action: Action, of router: RouterID) -> Bool {
         guard let place = pending.lastIndex(where: { $0.router == router }) else { return false }
@@ -61,16 +78,26 @@ extension Engine {
         let placed = addresses.compactMap { address in
             (record.places[address] ?? home(address)).map { PlacedAddress(address: address, index: $0) }
         }
-        remove(dropFromClaim(placed, of: id), for: id)
+        let isResetting = record.configuration.resetsConnections && !resetter.isUseless
+        remove(dropFromClaim(placed, of: id), resetting: isResetting, for: id)
         for address in addresses { records[id]?.places[address] = nil }
         reporter.markDirty(id)
     }
 
     /// Takes these off, as far as this turn has time for it, and the rest in the turns that follow.
-    func remove(_ addresses: [PlacedAddress], for id: RouterID) {
+    func remove(_ addresses: [PlacedAddress], resetting: Bool = false, for id: RouterID) {
         guard !addresses.isEmpty else { return }
         leases.forget(addresses)
         let begin = Clock.monotonic()
+        if resetting {
+            let look = resetter.reset(addresses.map(\.address.address))
+            if releases.end != .max {
+                var release = Release(addresses, of: id)
+                release.hold(for: look, until: begin + ConnectionResetter.patience)
+                releases.pending.append(release)
+                return
+            }
+        }
         let end = releases.end ?? begin + Self.slice
         releases.end = end
         var release = Release(addresses, of: id)
@@ -84,7 +111,8 @@ extension Engine {
     func continueReleases() {
         defer { releases.end = nil }
         guard !releases.isEmpty, releases.end == nil else { return }
-        takeOff(until: Clock.monotonic() + Self.slice)
+        let begin = Clock.monotonic()
+        if releases.due(at: begin) <= begin { takeOff(until: begin + Self.slice) }
     }
 
     /// Everything that waits, at once: for who must not leave anything behind.
@@ -99,15 +127,11 @@ extension Engine {
     }
 
     private func takeOff(until end: Int64) {
-        var done = 0
-        while done < releases.pending.count {
-            guard advance(&releases.pending[done], until: end) else { break }
-            done += 1
-            if Clock.monotonic() >= end { break }
+        let begin = Clock.monotonic()
+        for place in releases.pending.indices where end == .max || releases.pending[place].held(at: begin) == nil {
+            guard advance(&releases.pending[place], until: end), Clock.monotonic() < end else { break }
         }
-        let ended = releases.pending.prefix(done)
-        releases.pending.removeFirst(done)
-        for release in ended { tellAfterwards(release) }
+        endReleases { $0.addresses.isEmpty }
     }
 
     /// Goes on until this time (CLOCK_MONOTONIC, nanoseconds); false when only the time ran out.
@@ -128,6 +152,14 @@ extension Engine {
             tell(error, for: id)
             refusedRemovals.append(placed)
         }
+    }
+
+    /// The thread that resets connections has looked: what waited for that waits no longer.
+    func readResets() {
+        guard let (look, outcome) = resetter.takeDone() else { return }
+        for place in releases.pending.indices { releases.pending[place].lookEnded(look) }
+        if let failure = outcome.failure { tell(failure, for: nil) }
+        if outcome.count > 0 { reporter.send(.notice(.connectionsReset(count: UInt32(clamping: outcome.count)))) }
     }
 
     /// An address is about to be put on: where it still waits to be taken off, for whomever, that is done first, or it would take away what

@@ -43,6 +43,7 @@ package final class Engine {
         static let supervisor: UInt64 = 1
         static let timer: UInt64 = 2
         static let netlink: UInt64 = 3
+        static let resets: UInt64 = 4
         /// Advert sockets: this plus the descriptor number.
         static let firstSocket: UInt64 = 1_000
         /// Taps: this plus the descriptor number.
@@ -65,6 +66,7 @@ package final class Engine {
     var reporter: Reporter
     let requests: NetlinkRequests
     let leases: LeaseKeeper
+    let resetter: ConnectionResetter
     /// Claims that are under way, each of another router, the oldest first.
     var claims: [Claim] = []
     /// Releases that are under way.
@@ -136,9 +138,11 @@ package final class Engine {
             poller = try Poller()
             timer = try TimerDescriptor()
             monitor = try NetlinkMonitor()
+            resetter = try ConnectionResetter()
             try poller.watch(reporter.socket.number, token: Token.supervisor)
             try poller.watch(timer.number, token: Token.timer)
             try poller.watch(monitor.number, token: Token.netlink)
+            try poller.watch(resetter.number, token: Token.resets)
         } catch {
             throw .system(error)
         }
@@ -159,9 +163,10 @@ package final class Engine {
         while !(isStopping && node.hasStopped && releases.isEmpty) {
             // The clock was read when the last turn ended.
             vitals?.mark(.waiting, at: lastTurn)
-            if !hasWork { setTimer() }
+            let isBusy = hasWork
+            if !isBusy { setTimer() }
             do throws(SystemError) {
-                try poller.wait(milliseconds: hasWork ? 0 : -1, into: &tokens)
+                try poller.wait(milliseconds: isBusy ? 0 : -1, into: &tokens)
             } catch {
                 // A poller that fails cannot be waited on: leave the election while that is still possible.
                 beginStop(withoutGates: true)
@@ -196,10 +201,10 @@ package final class Engine {
     }
 
     /// Claims or releases go on in the next turn, which nothing has to call.
-    private var hasWork: Bool { !(claims.isEmpty && releases.isEmpty) }
+    private var hasWork: Bool { !claims.isEmpty || releases.due(at: lastTurn) <= lastTurn }
 
     private var nextWake: Int64 {
-        var wake = min(nextSnapshot, nextSlice, leaveBy, nextSign, nextListen, verifier.due)
+        var wake = min(nextSnapshot, nextSlice, leaveBy, nextSign, nextListen, verifier.due, releases.due(at: lastTurn))
         if !advertised.isEmpty || node.hasHeard { wake = min(wake, nextBeat) }
         guard isCommitted, let deadline = node.deadline else { return wake }
         return min(wake, deadline.nanoseconds - (wantsRunUp(to: deadline) ? Self.runUp : 0))
@@ -228,6 +233,7 @@ package final class Engine {
             // Setting it makes it unreadable, and it is set before the next wait.
             case Token.timer: timerSet = .max
             case Token.netlink: kernelEvents = true
+            case Token.resets: readResets()
             case Token.firstTap...: overheard = true
             default:
                 if let port = port(token) { drain(port, atMost: Self.packetsPerDrain) }

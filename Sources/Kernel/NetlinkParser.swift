@@ -13,6 +13,8 @@ enum Netlink {
     static let newLink: UInt16 = 16
     static let deleteLink: UInt16 = 17
     static let newAddress: UInt16 = 20
+    /// On a socket of NETLINK_SOCK_DIAG (linux/sock_diag.h).
+    static let socketDiagnosis: UInt16 = 20
     static let deleteAddress: UInt16 = 21
     static let newRoute: UInt16 = 24
     static let newNeighbor: UInt16 = 28

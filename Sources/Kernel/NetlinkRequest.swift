@@ -14,6 +14,7 @@ struct NetlinkRequest: ~Copyable {
         case addresses
         case route(IPAddress)
         case neighbors(index: UInt32)
+        case connections
         case address(InterfaceAddress, index: UInt32)
 
         var text: String {
@@ -21,6 +22,7 @@ struct NetlinkRequest: ~Copyable {
             case .interfaces: "interfaces"
             case .addresses: "addresses"
             case .route(let address): "\(address)"
+            case .connections: "TCP connections"
             case .neighbors(let index): "neighbours on \(Interface.name(of: index))"
             case .address(let address, let index): "\(address) on \(Interface.name(of: index))"
             }
@@ -33,7 +35,7 @@ struct NetlinkRequest: ~Copyable {
     private let message: OpaquePointer
 
     /// Throws ENOMEM when libnl could not build the message.
-    private init(_ call: String, _ subject: Subject, _ message: OpaquePointer?) throws(KernelError) {
+    init(_ call: String, _ subject: Subject, _ message: OpaquePointer?) throws(KernelError) {
         guard let message = unsafe message else { throw KernelError(call, subject.text, code: ENOMEM) }
         self.call = call
         self.subject = subject

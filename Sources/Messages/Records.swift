@@ -35,6 +35,7 @@ extension VirtualRouterConfiguration {
         writer.write(announcements.kinds.rawValue)
         writer.write(announcements.pacing)
         lease.write(to: &writer)
+        writer.write(resetsConnections)
         writer.write(conflictCheck.rawValue)
         writer.write(verification.isOn)
         writer.write(list: verification.targets) { $0.write($1) }
@@ -81,6 +82,7 @@ extension VirtualRouterConfiguration {
         guard kinds.isSubset(of: .all) else { throw .unknown(kinds.rawValue) }
         let pacing = try reader.duration()
         let lease = try LeasePolicy(from: &reader)
+        let resetsConnections = try reader.bool()
         let conflictNumber = try reader.byte()
         guard let conflictCheck = ConflictCheck(rawValue: conflictNumber) else { throw .unknown(conflictNumber) }
         let isVerified = try reader.bool()
@@ -98,7 +100,7 @@ extension VirtualRouterConfiguration {
             addressOptions: addressOptions, unadvertised: Int(unadvertised),
             checksum: checksum, password: password, strictFirstAddress: strict,
             announcements: AnnouncementPlan(rounds: rounds, refresh: refresh, kinds: kinds, pacing: pacing),
-            lease: lease, conflictCheck: conflictCheck,
+            lease: lease, resetsConnections: resetsConnections, conflictCheck: conflictCheck,
             verification: VerificationPlan(isOn: isVerified, targets: targets), obeysFiltered: obeysFiltered,
             checks: checks,
             gatesClaim: gatesClaim, gatesRelease: try reader.bool())

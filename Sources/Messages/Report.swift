@@ -17,6 +17,8 @@ package enum Notice: Hashable, Sendable {
     case leftoverRemoved(InterfaceAddress, interface: String)
     /// So many packets came in that nobody here expects that the kernel now lets in only a sample of them; or no longer.
     case flood(SocketTag, isFiltering: Bool)
+    /// So many connections of addresses that were released have been ended.
+    case connectionsReset(count: UInt32)
     /// Netlink events were lost and everything was read again.
     case resynchronised
     /// The engine's memory is not locked, for this errno; or only what it had at its start is.

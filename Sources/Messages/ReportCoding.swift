@@ -167,6 +167,9 @@ extension Notice {
             writer.write(UInt8(9))
             writer.write(code)
             writer.write(isPartly)
+        case .connectionsReset(let count):
+            writer.write(UInt8(11))
+            writer.write(count)
         case .addressClaimed(let router, let address, let hardware, let state):
             writer.write(UInt8(10))
             writer.write(router)
@@ -213,6 +216,7 @@ extension Notice {
         case 9:
             let code = try reader.integer(Int32.self)
             self = .memoryNotLocked(code, isPartly: try reader.bool())
+        case 11: self = .connectionsReset(count: try reader.integer(UInt32.self))
         case 10:
             let router = try reader.router()
             let address = try reader.address()

@@ -75,6 +75,13 @@ extension LogLine {
                     ("interface-index", "\(tag.interfaceIndex)"), ("family", "\(tag.family)"),
                     ("text", isFiltering ? begun : "every packet is read again"),
                 ])
+        case .connectionsReset(let count):
+            self.init(
+                .notice, "connections-reset",
+                [
+                    ("count", "\(count)"),
+                    ("text", "connections of addresses that leave this host were ended with a reset"),
+                ])
         case .resynchronised:
             self.init(.notice, "resynchronised", [("text", "kernel events were lost; everything was read again")])
         case .memoryNotLocked(let code, let isPartly):

@@ -33,7 +33,7 @@ extension Supervisor {
             mirror.update { $0.netlinkResyncs += 1 }
         case .releaseGateFailed(let router, let failure, stopping: false):
             staysEnabled(router, failure)
-        case .kernel, .leftoverRemoved, .releaseGateFailed, .flood, .memoryNotLocked:
+        case .kernel, .connectionsReset, .leftoverRemoved, .releaseGateFailed, .flood, .memoryNotLocked:
             break
         }
     }

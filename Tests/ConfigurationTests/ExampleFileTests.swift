@@ -107,7 +107,8 @@ private func load(_ name: String) throws -> Configuration {
                     interface: "eth0", vrid: 51,
                     addresses: [
                         InterfaceAddress(address: .ipv4(IPv4Address(192, 0, 2, 10)), prefixLength: 24)
-                    ], announcements: announcements, verification: VerificationPlan(isOn: true))))
+                    ], announcements: announcements, resetsConnections: true, verification: VerificationPlan(isOn: true)
+                )))
 }
 
 @Test func postgreSQLIsGuarded() throws {

@@ -90,7 +90,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         checksum: .pseudoHeader, password: [1, 2, 3], strictFirstAddress: true,
         announcements: AnnouncementPlan(
             rounds: [.zero, .seconds(1)], refresh: .seconds(30), kinds: [.garpReply, .rarp], pacing: .milliseconds(7)),
-        lease: .seconds(0xABCD), conflictCheck: .hold,
+        lease: .seconds(0xABCD), resetsConnections: true, conflictCheck: .hold,
         verification: VerificationPlan(isOn: true, targets: [peer, vip6.address]), obeysFiltered: false,
         checks: [
             CheckReference(check: CheckID(1), effect: .fault), CheckReference(check: CheckID(2), effect: .weight(-253)),
@@ -149,7 +149,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             .notice(.dropped(nil, interface: 2, reason: .ttl, source: peer, count: 5)),
             .notice(.dropped(RouterID(1), interface: 2, reason: .addressList, source: nil, count: 5)),
             .notice(.kernel(nil, call: "RTM_NEWADDR", subject: "vip", code: 13, explanation: "ipv6: disabled ✓")),
-            .notice(.leftoverRemoved(vip6, interface: "eth0")),
+            .notice(.leftoverRemoved(vip6, interface: "eth0")), .notice(.connectionsReset(count: .max)),
             .notice(.releaseGateFailed(RouterID(1), .timedOut, stopping: true)),
         ]
         + causes.map {
