@@ -106,6 +106,7 @@ class Interference:
     undo: str = ""
     families: tuple = (IPV4, IPV6)
     mac: str = None
+    may_move: bool = False  # it may resign or not; one of the two has the address in the end
 
     def __str__(self):
         return self.name.replace(" ", "-")
@@ -126,14 +127,27 @@ INTERFERENCES = [
                  "ip address add {source}/{source_bits} dev eth0 {nodad}"),
     Interference("all addresses are flushed", "ip -{number} address flush dev eth0", ("no-source-address",),
                  "ip address add {source}/{source_bits} dev eth0 {nodad}"),
+    Interference("addresses with a lifetime are flushed", "ip -{number} address flush dev eth0 dynamic", may_move=True),  # in rounds, until nobody puts any back
+    Interference("addresses for everywhere are flushed", "ip -{number} address flush dev eth0 scope global; ip address replace {own}/{bits} dev eth0 {nodad}", may_move=True),
+    Interference("its route gets another metric", "ip address change {vip_prefix} dev eth0 metric 50"),
+    Interference("it is given to loopback, too", "ip address add {vip}/{whole} dev lo"),
+    Interference("a second interface in its network has it", "ip link add eth8 type veth peer name eth7; ip link set eth8 up; ip address add {vip}/{whole} dev eth8 {nodad}"),
     Interference("neighbours are flushed", "ip neighbour flush dev eth0"),
     Interference("a neighbour entry is made for the address", "ip neighbour replace {vip} lladdr 02:00:00:00:00:99 dev eth0 nud permanent"),
+    Interference("it is proxied", "ip neighbour add proxy {vip} dev eth0"),
+    Interference("the interface goes down for a moment", "ip link set eth0 down; sleep 0.3; ip link set eth0 up; ip address replace {own}/{bits} dev eth0 {nodad}",
+                 may_move=True),
+    Interference("another interface takes its name", "ip link set eth0 down; ip link set eth0 name eth9; ip link add eth0 type veth peer name eth7; ip link set eth0 up",
+                 ("interface-missing", "interface-down", "no-source-address"),
+                 "ip link del eth0; ip link set eth9 name eth0; ip link set eth0 up; ip address replace {own}/{bits} dev eth0 {nodad}"),
     Interference("the interface goes down", "ip link set eth0 down", ("interface-down",), "ip link set eth0 up"),
     Interference("the interface is renamed", "ip link set eth0 down; ip link set eth0 name eth9; ip link set eth9 up",
                  ("interface-missing", "interface-down"), "ip link set eth9 down; ip link set eth9 name eth0; ip link set eth0 up"),
     Interference("the interface is deleted", "ip link del eth0", ("interface-missing",)),
     Interference("the hardware address changes", f"ip link set eth0 address {OTHER_MAC}", mac=OTHER_MAC),
     Interference("the MTU changes", "ip link set eth0 mtu 1400"),
+    Interference("the MTU is too small for IPv6", "ip link set eth0 mtu 1000", ("no-source-address", "claim"),
+                 "ip link set eth0 mtu 1500; ip address replace {own}/{bits} dev eth0 {nodad}; ip address replace {source}/64 dev eth0 {nodad}", families=(IPV6,)),
     Interference("the queue becomes short", "ip link set eth0 txqueuelen 1"),
     Interference("it listens to everything", "ip link set eth0 promisc on allmulticast on"),
     Interference("an alias is given", "ip link set eth0 alias uplink"),
@@ -146,12 +160,20 @@ INTERFERENCES = [
     Interference("ARP is announced and filtered", "sysctl -qw net.ipv4.conf.eth0.arp_announce=2 net.ipv4.conf.eth0.arp_filter=1 net.ipv4.conf.eth0.arp_notify=1",
                  families=(IPV4,)),
     Interference("ARP is answered on the right interface only", "sysctl -qw net.ipv4.conf.eth0.arp_ignore=1", families=(IPV4,)),
+    Interference("gratuitous ARP is dropped and others are answered for",
+                 "sysctl -qw net.ipv4.conf.eth0.drop_gratuitous_arp=1 net.ipv4.conf.eth0.proxy_arp=1 net.ipv4.conf.eth0.arp_accept=1", families=(IPV4,)),
+    Interference("echo requests are ignored", "sysctl -qw net.ipv4.icmp_echo_ignore_broadcasts=1 net.ipv4.conf.eth0.force_igmp_version=2", families=(IPV4,)),
+    Interference("addresses of others may be bound", "sysctl -qw net.ipv4.ip_nonlocal_bind=1 net.ipv6.ip_nonlocal_bind=1"),
     Interference("reverse paths are filtered", "sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.eth0.rp_filter=1", families=(IPV4,)),
     Interference("the host becomes a router", "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1"),
     Interference("IPv6 is switched off", "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1", ("no-source-address", "claim"),
                  "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0", families=(IPV6,)),
     Interference("IPv6 is switched off beside it", "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1", families=(IPV4,)),
     Interference("IPv6 makes no addresses of its own", "sysctl -qw net.ipv6.conf.eth0.addr_gen_mode=1", families=(IPV6,)),
+    Interference("addresses are kept when it goes down", "sysctl -qw net.ipv6.conf.eth0.keep_addr_on_down=1", families=(IPV6,)),
+    Interference("neighbours are proxied and told of", "sysctl -qw net.ipv6.conf.eth0.proxy_ndp=1 net.ipv6.conf.eth0.ndisc_notify=1 net.ipv6.conf.eth0.drop_unsolicited_na=1",
+                 families=(IPV6,)),
+    Interference("temporary addresses are made", "sysctl -qw net.ipv6.conf.eth0.use_tempaddr=2 net.ipv6.conf.eth0.accept_ra=2 net.ipv6.conf.eth0.autoconf=1", families=(IPV6,)),
     Interference("duplicates are looked for", "sysctl -qw net.ipv6.conf.eth0.accept_dad=2", families=(IPV6,)),
 ]
 
@@ -159,7 +181,7 @@ INTERFERENCES = [
 def places(host, family):
     source = host.source(family)
     return {"vip": family.vip(), "vip_prefix": family.vip_prefix(), "other": family.address(88), "bits": family.bits, "source": source,
-            "source_bits": 64 if family.ipv6 else family.bits, "nodad": "nodad" if family.ipv6 else "", "number": 6 if family.ipv6 else 4}
+            "source_bits": 64 if family.ipv6 else family.bits, "own": host.address(family), "whole": 128 if family.ipv6 else 32, "nodad": "nodad" if family.ipv6 else "", "number": 6 if family.ipv6 else 4}
 
 
 def holds(host, family):
@@ -187,6 +209,11 @@ def test_afterwards_the_state_is_the_wanted_one_or_it_has_resigned(lab, interfer
         host.run("sh", "-c", interference.undo.format(**names))
     else:
         time.sleep(2.5)
+        if interference.may_move:
+            keeper = one_holder(lab, family.vip())
+            assert {"a": a, "b": b}[keeper].state() == "master" and holds(lab[keeper], family)
+            follows(lab, family.vip(), keeper)
+            return
         assert a.state() == "master" and a.statistic("master-transitions") == moves, a.router()["last-transition"]
         assert holds(host, family)
         follows(lab, family.vip(), "a", mac=interference.mac)
