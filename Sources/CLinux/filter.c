@@ -13,7 +13,7 @@
 enum { SUSPECT = 254, PASS = 255 };
 
 struct program {
-    struct sock_filter code[64];
+    struct sock_filter code[160];
     unsigned length;
 };
 
@@ -116,6 +116,26 @@ int vipd_ignore_renewals(int descriptor, uint8_t tag) {
     unsigned pass = program.length;
     add(&program, BPF_RET | BPF_K, 0xFFFFFFFF);
     return attach(descriptor, &program, pass, pass);
+}
+
+int vipd_hear_removals(int descriptor, uint32_t own_port, const uint8_t *lengths, size_t count) {
+    enum { HEADER = sizeof(struct nlmsghdr) };
+    struct program program = {.length = 0};
+    add(&program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid));
+    jump(&program, BPF_JEQ, htonl(own_port), SUSPECT, 0);
+    add(&program, BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type));
+    jump(&program, BPF_JEQ, htons(RTM_DELRULE), PASS, 0);
+    jump(&program, BPF_JEQ, htons(RTM_DELROUTE), 3, 0);
+    jump(&program, BPF_JEQ, htons(RTM_NEWROUTE), 0, SUSPECT);
+    add(&program, BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_flags));
+    jump(&program, BPF_JSET, htons(NLM_F_REPLACE | NLM_F_APPEND), 0, SUSPECT);
+    add(&program, BPF_LD | BPF_B | BPF_ABS, HEADER + offsetof(struct rtmsg, rtm_dst_len));
+    for (size_t place = 0; place < count && place < 129; place++) jump(&program, BPF_JEQ, lengths[place], PASS, 0);
+    unsigned suspect = program.length;
+    add(&program, BPF_RET | BPF_K, 0);
+    unsigned pass = program.length;
+    add(&program, BPF_RET | BPF_K, 0xFFFFFFFF);
+    return attach(descriptor, &program, suspect, pass);
 }
 
 void vipd_detach_filter(int descriptor) {

@@ -3,6 +3,7 @@
 #ifndef VIPD_CNETLINK_SHIM_H
 #define VIPD_CNETLINK_SHIM_H
 
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/inet_diag.h>
@@ -15,6 +16,7 @@
 #include <netlink/socket.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -125,6 +127,81 @@ static inline struct nl_msg *vipd_build_connection_end(int family, const void *i
         return 0;
     memcpy(&body.id, identity, length);
     struct nl_msg *message = nlmsg_alloc_simple(SOCK_DESTROY, NLM_F_REQUEST | NLM_F_ACK);
+    if (message && nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0) {
+        nlmsg_free(message);
+        message = 0;
+    }
+    return message;
+}
+
+// A route whose addresses are `octets`: the destination's, then the gateway's and the preferred source's where it has them.
+struct vipd_route {
+    int family, address_length, prefix_length;
+    bool has_gateway, has_source, is_on_link;
+    uint32_t interface_index, table, metric;
+    uint8_t scope, protocol;
+};
+
+// RTM_NEWROUTE that creates and does nothing else, or RTM_DELROUTE. Null when there is no memory.
+static inline struct nl_msg *vipd_build_route_request(bool adding, const void *octets, const struct vipd_route *route) {
+    struct rtmsg body = {.rtm_family = (uint8_t)route->family, .rtm_dst_len = (uint8_t)route->prefix_length,
+                         .rtm_table = route->table < 256 ? (uint8_t)route->table : RT_TABLE_COMPAT, .rtm_protocol = route->protocol,
+                         .rtm_scope = route->scope, .rtm_type = RTN_UNICAST, .rtm_flags = route->is_on_link ? RTNH_F_ONLINK : 0};
+    const uint8_t *next = (const uint8_t *)octets;
+    int length = route->address_length;
+    struct nl_msg *message = nlmsg_alloc_size(256);
+    if (!message)
+        return 0;
+    int type = adding ? RTM_NEWROUTE : RTM_DELROUTE;
+    int flags = NLM_F_REQUEST | (adding ? NLM_F_CREATE | NLM_F_EXCL : 0);
+    if (!nlmsg_put(message, NL_AUTO_PORT, NL_AUTO_SEQ, type, 0, flags) || nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0 ||
+        (route->prefix_length && nla_put(message, RTA_DST, length, next) < 0) ||
+        (route->has_gateway && nla_put(message, RTA_GATEWAY, length, next + length) < 0) ||
+        (route->has_source && nla_put(message, RTA_PREFSRC, length, next + length * (route->has_gateway ? 2 : 1)) < 0) ||
+        nla_put_u32(message, RTA_OIF, route->interface_index) < 0 || nla_put_u32(message, RTA_PRIORITY, route->metric) < 0 ||
+        nla_put_u32(message, RTA_TABLE, route->table) < 0) {
+        nlmsg_free(message);
+        return 0;
+    }
+    return message;
+}
+
+// RTM_GETROUTE for the routes of a family, in one table (0: all), with one rtm_protocol (0: any). Null when there is no memory.
+static inline struct nl_msg *vipd_build_route_dump(int family, uint32_t table, uint8_t protocol) {
+    struct rtmsg body = {.rtm_family = (uint8_t)family, .rtm_protocol = protocol};
+    struct nl_msg *message = nlmsg_alloc_simple(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP);
+    if (message && (nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0 || (table && nla_put_u32(message, RTA_TABLE, table) < 0))) {
+        nlmsg_free(message);
+        message = 0;
+    }
+    return message;
+}
+
+// RTM_NEWRULE that creates, or RTM_DELRULE; `octets` are two addresses, of which a prefix of 0 leaves one out. Null when there is no memory.
+static inline struct nl_msg *vipd_build_rule_request(bool adding, int family, const void *octets, int address_length, int from_prefix,
+                                                     int to_prefix, uint32_t priority, uint32_t table, uint8_t protocol) {
+    struct fib_rule_hdr body = {.family = (uint8_t)family, .src_len = (uint8_t)from_prefix, .dst_len = (uint8_t)to_prefix,
+                                .table = table < 256 ? (uint8_t)table : RT_TABLE_COMPAT, .action = FR_ACT_TO_TBL};
+    struct nl_msg *message = nlmsg_alloc_size(256);
+    if (!message)
+        return 0;
+    int type = adding ? RTM_NEWRULE : RTM_DELRULE;
+    int flags = NLM_F_REQUEST | (adding ? NLM_F_CREATE | NLM_F_EXCL : 0);
+    if (!nlmsg_put(message, NL_AUTO_PORT, NL_AUTO_SEQ, type, 0, flags) || nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0 ||
+        (from_prefix && nla_put(message, FRA_SRC, address_length, octets) < 0) ||
+        (to_prefix && nla_put(message, FRA_DST, address_length, (const uint8_t *)octets + address_length) < 0) ||
+        nla_put_u32(message, FRA_PRIORITY, priority) < 0 || nla_put_u32(message, FRA_TABLE, table) < 0 ||
+        nla_put_u8(message, FRA_PROTOCOL, protocol) < 0) {
+        nlmsg_free(message);
+        return 0;
+    }
+    return message;
+}
+
+// RTM_GETRULE for the rules of a family. Null when there is no memory.
+static inline struct nl_msg *vipd_build_rule_dump(int family) {
+    struct fib_rule_hdr body = {.family = (uint8_t)family};
+    struct nl_msg *message = nlmsg_alloc_simple(RTM_GETRULE, NLM_F_REQUEST | NLM_F_DUMP);
     if (message && nlmsg_append(message, &body, sizeof body, NLMSG_ALIGNTO) < 0) {
         nlmsg_free(message);
         message = 0;

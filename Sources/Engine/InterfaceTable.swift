@@ -109,7 +109,7 @@ struct InterfaceTable {
             note(state, isOurs: state.isOurs)
         case .peersToNotify(let index):
             if let name = links[index]?.name { moved.insert(name) }
-        case .eventsLost:
+        case .route, .routeRemoved, .rule, .ruleRemoved, .eventsLost:
             break
         }
     }

@@ -140,6 +140,11 @@ package enum KernelEvent: Hashable, Sendable {
     /// `by` is the netlink port of who asked for it, which is mostly the number of a process; 0 when the kernel does not tell (IPv6, and what
     /// it does itself).
     case addressRemoved(AddressState, by: UInt32 = 0)
+    /// New, or changed in some way; a route that was replaced is told as the new one.
+    case route(RouteState)
+    case routeRemoved(RouteState, by: UInt32)
+    case rule(RuleState)
+    case ruleRemoved(RuleState, by: UInt32)
     /// What is behind this interface has moved, and neighbours and switches should be told: a bond has another active port, a guest
     /// another host (NETDEV_NOTIFY_PEERS).
     case peersToNotify(index: UInt32)

@@ -1,4 +1,4 @@
-// The listening side of rtnetlink: every change of interfaces and addresses, as it happens. It asks nothing and changes
+// The listening side of rtnetlink: every change of interfaces and addresses, and those of routes and rules that may concern us, as it happens. It asks nothing and changes
 // nothing; NetlinkRequests does.
 
 import CLinux
@@ -25,6 +25,35 @@ package struct NetlinkMonitor: ~Copyable {
         }
         _ = vipd_ignore_renewals(number, AddressTag.value)
         self.descriptor = descriptor
+    }
+
+    /// A socket that hears of routes and rules that others remove: rules, and routes of these prefix lengths, replaced ones included. Hosts with
+    /// routing daemons have thousands of other changes, and what is asked for through the socket with `ownPort` is known.
+    package init(routesOf lengths: [UInt8], ownPort: UInt32) throws(SystemError) {
+        let groups = UInt32(RTMGRP_IPV4_ROUTE) | UInt32(RTMGRP_IPV6_ROUTE) | UInt32(RTMGRP_IPV4_RULE) | Self.ipv6Rules
+        let number = vipd_open_netlink(groups)
+        guard number >= 0 else { throw SystemError("socket", "netlink events of routes") }
+        let descriptor = Descriptor(taking: number)
+        guard vipd_set_receive_queue(number, 1 << 20) == 0 else {
+            throw SystemError("setsockopt", "SO_RCVBUF, netlink events of routes")
+        }
+        try Self.hear(number, routesOf: lengths, ownPort: ownPort)
+        self.descriptor = descriptor
+    }
+
+    /// RTNLGRP_IPV6_RULE, which has no RTMGRP_ of its own.
+    private static let ipv6Rules: UInt32 = 1 << 18
+
+    /// The same with other prefix lengths.
+    package borrowing func hear(routesOf lengths: [UInt8], ownPort: UInt32) throws(SystemError) {
+        try Self.hear(descriptor.number, routesOf: lengths, ownPort: ownPort)
+    }
+
+    private static func hear(_ number: Int32, routesOf lengths: [UInt8], ownPort: UInt32) throws(SystemError) {
+        let code = unsafe lengths.withUnsafeBufferPointer { list in
+            unsafe vipd_hear_removals(number, ownPort, list.baseAddress, list.count)
+        }
+        guard code == 0 else { throw SystemError("setsockopt", "SO_ATTACH_FILTER, netlink events of routes") }
     }
 
     /// For epoll; readable when an event waits or events were lost.

@@ -18,6 +18,9 @@ enum Netlink {
     static let deleteAddress: UInt16 = 21
     static let newRoute: UInt16 = 24
     static let newNeighbor: UInt16 = 28
+    static let deleteRoute: UInt16 = 25
+    static let newRule: UInt16 = 32
+    static let deleteRule: UInt16 = 33
     /// NLM_F_DUMP_INTR: the table changed while it was dumped.
     static let dumpInterrupted: UInt16 = 0x10
     /// NLM_F_CAPPED: the refused request is not repeated in the answer.
@@ -57,7 +60,7 @@ struct NetlinkMessage {
 
 /// Reads datagrams of an rtnetlink socket.
 package enum NetlinkParser {
-    /// Appends what the messages in `bytes` say about interfaces and addresses, in their order.
+    /// Appends what the messages in `bytes` say about interfaces, addresses, routes and rules, in their order.
     ///
     /// Other messages, and those that are cut short, are left out. An interrupted dump and an overrun become
     /// `.eventsLost`.
@@ -100,7 +103,7 @@ package enum NetlinkParser {
             guard let address = address(bytes, message.body) else { return nil }
             return .addressRemoved(address, by: message.port)
         default:
-            return nil
+            return routingEvent(message, in: bytes)
         }
     }
 

@@ -15,6 +15,9 @@ struct NetlinkRequest: ~Copyable {
         case route(IPAddress)
         case neighbors(index: UInt32)
         case connections
+        case routes
+        case rules
+        case routing(RoutingEntry)
         case address(InterfaceAddress, index: UInt32)
 
         var text: String {
@@ -24,6 +27,9 @@ struct NetlinkRequest: ~Copyable {
             case .route(let address): "\(address)"
             case .connections: "TCP connections"
             case .neighbors(let index): "neighbours on \(Interface.name(of: index))"
+            case .routes: "routes"
+            case .rules: "rules"
+            case .routing(let entry): "\(entry)"
             case .address(let address, let index): "\(address) on \(Interface.name(of: index))"
             }
         }

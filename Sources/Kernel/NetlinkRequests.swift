@@ -136,6 +136,9 @@ package struct NetlinkRequests: ~Copyable {
         _ = unsafe value.withUnsafeBytes { unsafe pwrite(file.number, $0.baseAddress, 1, 0) }
     }
 
+    /// The port that the kernel knows this socket by, which it names with the changes that were asked for here.
+    package var port: UInt32 { unsafe nl_socket_get_local_port(socket.handle) }
+
     /// Whether that was done for this interface.
     package borrowing func hasPromotedSecondaries(on index: UInt32) -> Bool { memory.promoted.contains(index) }
 
@@ -214,7 +217,7 @@ package struct NetlinkRequests: ~Copyable {
     // MARK: - Exchange
 
     /// Repeats a dump that was interrupted by a change, so that what it returns was true at one moment.
-    private borrowing func dump(_ request: consuming NetlinkRequest) throws(KernelError) -> [KernelEvent] {
+    borrowing func dump(_ request: consuming NetlinkRequest) throws(KernelError) -> [KernelEvent] {
         for _ in 0..<100 {
             var answers: [UInt8] = []
             if let refusal = try exchange(request, keeping: &answers) { throw refusal }

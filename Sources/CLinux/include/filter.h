@@ -5,6 +5,7 @@
 #define VIPD_CLINUX_FILTER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 // What an expected packet looks like.
@@ -22,6 +23,11 @@ int vipd_attach_filter(int descriptor, bool ipv6, const struct vipd_expected *ex
 // out. They are RTM_NEWADDR of an address that was made before it was last changed and has not failed. That it is deprecated is no news:
 // many of ours are, from the beginning. Everything else passes. 0, or -1 with errno.
 int vipd_ignore_renewals(int descriptor, uint8_t tag);
+
+// SO_ATTACH_FILTER on a netlink socket that hears of routes and rules: what passes is that somebody else than the owner of the netlink port
+// `own_port` removed a rule, or removed, replaced or appended to a route whose prefix length is one of the `count` (at most 129) `lengths`. It
+// takes the place of an earlier one. 0, or -1 with errno.
+int vipd_hear_removals(int descriptor, uint32_t own_port, const uint8_t *lengths, size_t count);
 
 // SO_DETACH_FILTER; without effect where there is none.
 void vipd_detach_filter(int descriptor);

@@ -35,6 +35,17 @@ private func check(_ event: KernelEvent) {
         let address = state.address
         promise(address.prefixLength <= address.address.family.hostPrefixLength, "a prefix fits its family")
         promise(!(state.isTentative && state.isUsable), "what is tentative is not usable")
+    case .route(let state), .routeRemoved(let state, _):
+        let destination = state.key.destination
+        promise(destination.prefixLength <= destination.address.family.hostPrefixLength, "a prefix fits its family")
+        promise(state.gateway.map { $0.family == destination.address.family } ?? true, "a gateway is of its family")
+        _ = state.route(device: "eth0").description
+    case .rule(let state), .ruleRemoved(let state, _):
+        for network in [state.rule.from, state.rule.to].compactMap(\.self) {
+            promise(network.prefixLength <= network.address.family.hostPrefixLength, "a prefix fits its family")
+            promise(network.address.family == state.rule.family, "a network is of its family")
+        }
+        _ = state.rule.description
     case .peersToNotify, .eventsLost: break
     }
 }
