@@ -17,6 +17,10 @@ package enum Event: Hashable, Sendable {
     case claimFailed(ClaimFailure)
     /// Somebody else removed addresses that a master needs; who, as far as the kernel tells.
     case addressesLost([InterfaceAddress], by: String = "")
+    /// The kernel refused a route or a rule.
+    case routingFailed(RoutingFailure)
+    /// Somebody else removed routes or rules that a master needs; who, as far as the kernel tells.
+    case routingLost([RoutingEntry], by: String = "")
     /// The gate with this number ended; nil is success.
     case gate(sequence: UInt32, failure: CheckFailure?)
     /// A reload changed what can be changed in place: everything but interface, VRID, family and version.
@@ -66,10 +70,12 @@ package enum GateKind: UInt8, Hashable, Sendable {
 /// What the engine has to do for one virtual router.
 package enum Action: Hashable, Sendable {
     case sendAdvert(priority: UInt8)
-    /// Put these on the interface, then tell `claimed` or `claimFailed`.
+    /// Put these on the interface, see to the routes and rules that are wanted now, then tell `claimed`, `claimFailed` or `routingFailed`.
     case claim([InterfaceAddress])
-    /// Take these off.
+    /// Take off the routes and rules that are not wanted any more, then these.
     case release([InterfaceAddress])
+    /// Bring routes and rules in line with `wantedRouting`, and tell `routingFailed` when that cannot be.
+    case settleRouting
     /// Announce these of the configured addresses, by place in their list.
     case announce(Range<Int>)
     /// The first round of announcements is out: see whether it arrived.

@@ -74,6 +74,10 @@ package enum Fault: Hashable, Sendable {
     case addressRemoved(InterfaceAddress, by: String)
     /// Somebody else has put an address there that is only the master's to have.
     case addressNotOurs(InterfaceAddress)
+    /// The kernel refused a route or a rule; tried again after a pause.
+    case routing(RoutingFailure)
+    /// Somebody else took a route or a rule off for the third time within 10 s; who, as far as the kernel tells, or empty. Tried again after a pause.
+    case routingRemoved(RoutingEntry, by: String)
 }
 
 /// A check's part in the effective priority.

@@ -54,6 +54,23 @@ extension Node {
         send(.addressesLost(addresses, by: process), to: index, now, &actions)
     }
 
+    /// The kernel refused a route or a rule that a master needs.
+    package mutating func routingFailed(
+        _ id: RouterID, _ failure: RoutingFailure, at now: Instant, appendingTo actions: inout [RouterAction]
+    ) {
+        guard let index = index(of: id) else { return }
+        send(.routingFailed(failure), to: index, now, &actions)
+    }
+
+    /// Routes or rules that a master needs were removed by somebody else, `process`, as far as the kernel tells.
+    package mutating func routingLost(
+        _ id: RouterID, _ entries: [RoutingEntry], by process: String = "", at now: Instant,
+        appendingTo actions: inout [RouterAction]
+    ) {
+        guard let index = index(of: id) else { return }
+        send(.routingLost(entries, by: process), to: index, now, &actions)
+    }
+
     /// A master announces its addresses again, within a second; the operator wants to be sure that neighbours and switches know them.
     package mutating func announce(_ id: RouterID, at now: Instant, appendingTo actions: inout [RouterAction]) {
         guard let index = index(of: id) else { return }

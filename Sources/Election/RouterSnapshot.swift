@@ -27,6 +27,8 @@ package struct RouterSnapshot: Hashable, Sendable {
     package var lastAdvertSent: Int64
     /// The configured addresses that are on the interface now.
     package var held: [InterfaceAddress]
+    /// The routes and rules that are there now.
+    package var routing: [RoutingEntry]
     /// When the first of them goes unless it is renewed, boot time in nanoseconds; 0 when none has a lease.
     package var leaseExpires: Int64
     package var lastTransition: Transition?
@@ -63,6 +65,7 @@ package struct RouterSnapshot: Hashable, Sendable {
         lastAdvertHeard = 0
         lastAdvertSent = 0
         held = []
+        routing = []
         leaseExpires = 0
         lastTransition = nil
         counters = Counters()

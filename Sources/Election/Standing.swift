@@ -38,7 +38,9 @@ package struct Standing: Hashable, Sendable {
             && !faults.contains { fault in
                 switch fault {
                 case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket: true
-                case .check, .gate, .claim, .cannotSend, .addressRemoved, .addressNotOurs, .addressInterface: false
+                case .check, .gate, .claim, .cannotSend, .addressRemoved, .addressNotOurs, .addressInterface, .routing,
+                    .routingRemoved:
+                    false
                 }
             }
     }

@@ -28,7 +28,8 @@ extension VirtualRouter {
             actions.append(.handover(.notMaster))
         case .addressClaimed(let claim, let speakers):
             consider(claim, speakers, backup, now, &actions)
-        case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster, .sendFailed, .sent,
+        case .claimed, .claimFailed, .addressesLost, .routingFailed, .routingLost, .standing, .reconfigured,
+            .resumeMaster, .sendFailed, .sent,
             .announcementWanted:
             break
         }

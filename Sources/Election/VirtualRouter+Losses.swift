@@ -29,10 +29,7 @@ extension VirtualRouter {
             actions.append(.claim(wanted))
             return
         }
-        if let sequence = master.releaseGate { actions.append(.cancelGate(sequence: sequence)) }
-        resign(&actions)
-        isClaimDoubtful = true
         lastTaken = now
-        pause(for: .addressRemoved(taken, by: process), now, &actions)
+        giveUp(master, for: .addressRemoved(taken, by: process), now, &actions)
     }
 }

@@ -30,10 +30,11 @@ extension VirtualRouter {
         case .claimed:
             finishClaim(master, now, &actions)
         case .claimFailed(let failure):
-            if let sequence = master.releaseGate { actions.append(.cancelGate(sequence: sequence)) }
-            resign(&actions)
-            isClaimDoubtful = true
-            pause(for: .claim(failure), now, &actions)
+            giveUp(master, for: .claim(failure), now, &actions)
+        case .routingFailed(let failure):
+            giveUp(master, for: .routing(failure), now, &actions)
+        case .routingLost(let entries, let process):
+            loseRouting(entries, to: process, master, now, &actions)
         case .addressesLost(let addresses, let process):
             lose(addresses, to: process, master, now, &actions)
         case .gate(let sequence, let failure):
@@ -304,6 +305,7 @@ extension VirtualRouter {
         state = .master(master)
         if !gone.isEmpty { actions.append(.release(gone)) }
         if !added.isEmpty { actions.append(.claim(added)) }
+        if new.routing != old.routing { actions.append(.settleRouting) }
     }
 
     /// The start delay that is being waited for became another one, or none.

@@ -95,7 +95,8 @@ extension VirtualRouter {
             if sleptThrough(resigning, absence, suspended, now) { abandon(resigning, now, &actions) }
         case .handOver:
             actions.append(.handover(.notMaster))
-        case .claimed, .claimFailed, .addressesLost, .standing, .reconfigured, .resumeMaster, .gate, .sendFailed, .sent,
+        case .claimed, .claimFailed, .addressesLost, .routingFailed, .routingLost, .standing, .reconfigured,
+            .resumeMaster, .gate, .sendFailed, .sent,
             .announcementWanted:
             break
         }

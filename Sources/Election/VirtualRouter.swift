@@ -70,6 +70,8 @@ package struct VirtualRouter: Hashable, Sendable {
         var defended: [IPAddress: Instant] = [:]
         /// When each was taken off the interface by somebody else.
         var losses: [InterfaceAddress: [Instant]] = [:]
+        /// The same for routes and rules.
+        var routingLosses: [RoutingEntry: [Instant]] = [:]
         /// Who goes on advertising a lower priority.
         var contender: Contender?
     }

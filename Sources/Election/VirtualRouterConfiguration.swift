@@ -158,6 +158,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     package var addressOptions: [InterfaceAddress: AddressOptions]
     /// So many at the end of `addresses` are not listed in adverts: for want of room there, or of the other family.
     package var unadvertised: Int
+    /// What a master has in the kernel's routing beside its addresses, the routes before the rules; each once.
+    package var routing: [RoutingEntry]
     package var checksum: ChecksumPolicy
     /// RFC 2338 simple password, version 2 only: at most 8 octets, zero filled on the wire; nil for none.
     package var password: [UInt8]?
@@ -182,7 +184,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         priority: UInt8 = 100, advertisementInterval: Duration = .seconds(1), preempt: Bool = true,
         preemptDelay: Duration = .zero, startDelay: Duration = .zero, intervalLimit: UInt16 = Self.defaultIntervalLimit,
         peers: [UnicastPeer] = [], addresses: [InterfaceAddress],
-        addressOptions: [InterfaceAddress: AddressOptions] = [:], unadvertised: Int = 0,
+        addressOptions: [InterfaceAddress: AddressOptions] = [:], unadvertised: Int = 0, routing: [RoutingEntry] = [],
         checksum: ChecksumPolicy = .automatic, password: [UInt8]? = nil,
         strictFirstAddress: Bool = false, announcements: AnnouncementPlan? = nil, lease: LeasePolicy = .automatic,
         resetsConnections: Bool = false, conflictCheck: ConflictCheck = .off, verification: VerificationPlan = .off,
@@ -203,6 +205,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         self.addresses = addresses
         self.addressOptions = addressOptions
         self.unadvertised = unadvertised
+        self.routing = routing
         self.checksum = checksum
         self.password = password
         self.strictFirstAddress = strictFirstAddress

@@ -29,6 +29,8 @@ extension Engine {
             claim(addresses, for: id)
         case .release(let addresses):
             release(addresses, for: id)
+        case .settleRouting:
+            settleRouting(for: id)
         case .announce(let range):
             announce(range, for: id)
         case .verify:
@@ -66,8 +68,8 @@ extension Engine {
             reporter.send(.transition(id, transition))
         case .handover(let outcome):
             reporter.send(.handover(id, outcome))
-        case .sendAdvert, .claim, .release, .announce, .verify, .ask, .addressClaimed, .runGate, .cancelGate,
-            .peerDiffers, .unsteady, .releaseGateFailed:
+        case .sendAdvert, .claim, .release, .settleRouting, .announce, .verify, .ask, .addressClaimed, .runGate,
+            .cancelGate, .peerDiffers, .unsteady, .releaseGateFailed:
             break
         }
     }

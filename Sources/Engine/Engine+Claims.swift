@@ -19,6 +19,8 @@ struct Claim {
     private(set) var position = 0
     /// What of them was given a lease, and the boot time before that.
     var leased: [(address: PlacedAddress, since: Int64)] = []
+    /// It is for addresses, and not for routes and rules alone: the election waits for it.
+    private(set) var isForAddresses = false
 
     init(_ addresses: [PlacedAddress], of router: RouterID) {
         self.router = router
@@ -37,6 +39,7 @@ struct Claim {
 
     /// These are wanted, too; one that was on already has been lost.
     mutating func add(_ more: [PlacedAddress]) {
+        isForAddresses = isForAddresses || !more.isEmpty
         drop(more.filter { !awaits($0) })
         addresses += more.filter { !awaits($0) }
     }
@@ -78,7 +81,7 @@ extension Engine {
         }
         var claim = Claim(placed, of: id)
         // Behind a large one nobody has to wait who needs a few addresses only.
-        let isSmall = addresses.count <= Claim.small
+        let isSmall = addresses.count + record.configuration.routing.count <= Claim.small
         let mayBegin = claims.isEmpty || isSmall
         let isDone = mayBegin && advance(&claim, until: isSmall ? .max : Clock.monotonic() + Self.slice)
         if !isDone { claims.append(claim) }
@@ -99,7 +102,7 @@ extension Engine {
     }
 
     /// Goes on with a claim until this time (CLOCK_MONOTONIC, nanoseconds); false when only the time ran out.
-    private func advance(_ claim: inout Claim, until end: Int64) -> Bool {
+    func advance(_ claim: inout Claim, until end: Int64) -> Bool {
         let id = claim.router
         guard let record = records[id] else { return true }
         let lease = lease(for: record.configuration)
@@ -124,6 +127,15 @@ extension Engine {
             }
             claim.advance()
             if claim.next != nil, Clock.monotonic() >= end { return false }
+        }
+        switch settleRouting(of: id, until: end) {
+        case .done: break
+        case .unfinished: return false
+        case .refused: return true
+        }
+        guard claim.isForAddresses else {
+            reporter.markDirty(id)
+            return true
         }
         subnets.formUnion(claim.subnets)
         leases.hold(claim.leased, of: id, record.mark, record.configuration)

@@ -90,6 +90,7 @@ extension Engine {
             awaitingCommit.append((id, disabled))
             return
         }
+        if configuration.routing != old?.configuration.routing ?? [] { watchRouting() }
         // A new virtual address may have been the source of somebody's adverts, so every interface is looked at again.
         for name in configuration.usedInterfaces { refreshFacts(of: name) }
         enter(id, configuration, disabled: disabled, after: old?.configuration)
@@ -130,9 +131,12 @@ extension Engine {
 
     private func commit() {
         if !isCommitted {
+            watchRouting()
             enterAll()
             isCommitted = true
             removeLeftovers()
+            // Tables may be long, and masters that are resumed are silent meanwhile.
+            if resumable.isEmpty { removeRoutingLeftovers() } else { seeksRoutingLeftovers = true }
         }
         resumable.removeAll()
         closeUnusedPorts()
@@ -202,6 +206,7 @@ extension Engine {
             records[id] = nil
         }
         claimants = claimants.filter { present.contains($0.value) }
+        watchRouting()
         // The group may have to be left, and an address of a router that is gone may be a source of adverts again.
         for name in interfaces { refreshFacts(of: name) }
         perform()
@@ -251,6 +256,7 @@ extension Engine {
             perform()
         }
         if !changes.interfaces.isEmpty { closeUnusedPorts() }
+        if concernsRouting(interfaces: changes.interfaces, removed: changes.removed) { doubtRouting() }
     }
 
     private func refreshFacts(of name: String) {

@@ -50,6 +50,7 @@ extension Engine {
     func releaseWhatIsLeft() {
         guard !node.hasStopped else { return }
         for id in node.routerIDs {
+            takeOffRouting(of: id)
             guard let router = node.router(id), let record = records[id] else { continue }
             for address in router.wantedAddresses {
                 guard let index = record.places[address] else { continue }

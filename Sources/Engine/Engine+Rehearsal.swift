@@ -81,7 +81,8 @@ extension Engine {
                 record.note(transition)
                 Report.transition(id, transition).encode(into: &payload)
             case .announce: _ = Announced(of: id, in: rehearsal)
-            case .claim, .release, .verify, .ask, .addressClaimed, .runGate, .cancelGate, .releaseGateFailed,
+            case .claim, .release, .settleRouting, .verify, .ask, .addressClaimed, .runGate, .cancelGate,
+                .releaseGateFailed,
                 .peerDiffers,
                 .unsteady, .handover:
                 break

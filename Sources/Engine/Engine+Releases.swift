@@ -15,14 +15,17 @@ struct Release {
 
     let router: RouterID
     private(set) var addresses: ArraySlice<PlacedAddress>
+    /// Routes and rules that go before them.
+    private(set) var routing: ArraySlice<RoutedEntry>
     /// What is told of the router when the last one is off, in this order.
     var afterwards: [Action] = []
     /// The look at connections that it waits for, and until when, CLOCK_MONOTONIC in nanoseconds.
     private var hold: (look: UInt64, until: Int64)?
 
-    init(_ addresses: [PlacedAddress], of router: RouterID) {
+    init(_ addresses: [PlacedAddress], behind routing: [RoutedEntry] = [], of router: RouterID) {
         self.router = router
         self.addresses = addresses[...]
+        self.routing = routing[...]
     }
 
     mutating func hold(for look: UInt64, until moment: Int64) { hold = (look, moment) }
@@ -34,6 +37,10 @@ struct Release {
 
     /// The next one, which then counts as taken off; nil when all are.
     mutating func next() -> PlacedAddress? { addresses.popFirst() }
+
+    mutating func nextRouting() -> RoutedEntry? { routing.popFirst() }
+
+    var isEmpty: Bool { addresses.isEmpty && routing.isEmpty }
 
     /// Whether it waits for this one, which then counts as taken off.
     mutating func take(_ address: PlacedAddress) -> Bool {
@@ -79,20 +86,24 @@ extension Engine {
             (record.places[address] ?? home(address)).map { PlacedAddress(address: address, index: $0) }
         }
         let isResetting = record.configuration.resetsConnections && !resetter.isUseless
-        remove(dropFromClaim(placed, of: id), resetting: isResetting, for: id)
+        let routing = takeUnwanted(of: id)
+        remove(dropFromClaim(placed, of: id), behind: routing, resetting: isResetting, for: id)
         for address in addresses { records[id]?.places[address] = nil }
         reporter.markDirty(id)
     }
 
-    /// Takes these off, as far as this turn has time for it, and the rest in the turns that follow.
-    func remove(_ addresses: [PlacedAddress], resetting: Bool = false, for id: RouterID) {
-        guard !addresses.isEmpty else { return }
+    /// Takes these off, as far as this turn has time for it, and the rest in the turns that follow; first the routes and rules, by which the
+    /// resets leave.
+    func remove(
+        _ addresses: [PlacedAddress], behind routing: [RoutedEntry] = [], resetting: Bool = false, for id: RouterID
+    ) {
+        guard !(addresses.isEmpty && routing.isEmpty) else { return }
         leases.forget(addresses)
         let begin = Clock.monotonic()
         if resetting {
             let look = resetter.reset(addresses.map(\.address.address))
             if releases.end != .max {
-                var release = Release(addresses, of: id)
+                var release = Release(addresses, behind: routing, of: id)
                 release.hold(for: look, until: begin + ConnectionResetter.patience)
                 releases.pending.append(release)
                 return
@@ -100,8 +111,8 @@ extension Engine {
         }
         let end = releases.end ?? begin + Self.slice
         releases.end = end
-        var release = Release(addresses, of: id)
-        let isSmall = addresses.count <= Release.small
+        var release = Release(addresses, behind: routing, of: id)
+        let isSmall = addresses.count + routing.count <= Release.small
         let mayBegin = releases.isEmpty || isSmall || end == .max
         if begin < end, mayBegin, advance(&release, until: isSmall ? .max : end) { return }
         releases.pending.append(release)
@@ -131,14 +142,18 @@ extension Engine {
         for place in releases.pending.indices where end == .max || releases.pending[place].held(at: begin) == nil {
             guard advance(&releases.pending[place], until: end), Clock.monotonic() < end else { break }
         }
-        endReleases { $0.addresses.isEmpty }
+        endReleases { $0.isEmpty }
     }
 
     /// Goes on until this time (CLOCK_MONOTONIC, nanoseconds); false when only the time ran out.
     private func advance(_ release: inout Release, until end: Int64) -> Bool {
+        while let routed = release.nextRouting() {
+            takeOff(routed, of: release.router)
+            if !release.isEmpty, Clock.monotonic() >= end { return false }
+        }
         while let address = release.next() {
             takeOff(address, of: release.router)
-            if !release.addresses.isEmpty, Clock.monotonic() >= end { return false }
+            if !release.isEmpty, Clock.monotonic() >= end { return false }
         }
         return true
     }
@@ -173,14 +188,14 @@ extension Engine {
             takeOff(address, of: releases.pending[place].router)
         }
         guard isWaiting else { return }
-        endReleases { $0.addresses.isEmpty }
+        endReleases { $0.isEmpty }
     }
 
     /// An interface is gone, and its addresses with it; its number may be given to another one.
     func dropReleases(index: UInt32) {
         guard !releases.isEmpty else { return }
         for place in releases.pending.indices { releases.pending[place].drop(index: index) }
-        endReleases { $0.addresses.isEmpty }
+        endReleases { $0.isEmpty }
     }
 
     private func endReleases(where hasEnded: (Release) -> Bool) {

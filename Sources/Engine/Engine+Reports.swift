@@ -21,6 +21,7 @@ extension Engine {
                 applyInterfaceChanges()
             }
             retryRemovals()
+            tendRouting()
             tellLeaseFailures()
             reportStrays()
             if let name = framesAwaited.popLast(), let link = table.link(named: name) { ports.prepareFrames(on: link) }
@@ -99,6 +100,7 @@ extension Engine {
         snapshot.lastAdvertSent = record.lastAdvertSent
         snapshot.held = states(of: record.configuration.addresses, record).map(\.address)
         snapshot.leaseExpires = leases.expiry(of: places(of: record.configuration.addresses, record))
+        snapshot.routing = record.routed.map(\.entry)
         snapshot.lastTransition = router.lastTransition
         snapshot.counters = router.counters
         snapshot.countingSince = record.countingSince

@@ -48,7 +48,7 @@ extension Action {
     var work: Work {
         switch self {
         case .sendAdvert: .advert
-        case .claim: .claim
+        case .claim, .settleRouting: .claim
         case .release: .release
         case .announce, .verify, .ask: .announcement
         case .runGate, .cancelGate, .releaseGateFailed: .gate

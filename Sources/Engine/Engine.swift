@@ -44,6 +44,7 @@ package final class Engine {
         static let timer: UInt64 = 2
         static let netlink: UInt64 = 3
         static let resets: UInt64 = 4
+        static let routing: UInt64 = 5
         /// Advert sockets: this plus the descriptor number.
         static let firstSocket: UInt64 = 1_000
         /// Taps: this plus the descriptor number.
@@ -81,6 +82,15 @@ package final class Engine {
     /// Removals that the kernel refused; tried again with each snapshot.
     var refusedRemovals: [PlacedAddress] = []
     var needsResynchronisation = false
+    /// Routes and rules that the kernel did not remove; tried again with each snapshot.
+    var refusedRouting: [RoutedEntry] = []
+    /// When to look whether routes and rules are still there, CLOCK_MONOTONIC in nanoseconds, and the netlink port of who gave reason to.
+    var routingLook = Int64.max
+    var routingCulprit: UInt32 = 0
+    /// Routes and rules of an earlier run are still to be looked for.
+    var seeksRoutingLeftovers = false
+    /// Hears of routes and rules that others remove, while a router has any.
+    var routingMonitor: RoutingMonitor?
     /// What was last reported of each interface's strays.
     var strays: [String: Counters] = [:]
     var heard: [RouterID] = []
@@ -205,6 +215,7 @@ package final class Engine {
 
     private var nextWake: Int64 {
         var wake = min(nextSnapshot, nextSlice, leaveBy, nextSign, nextListen, verifier.due, releases.due(at: lastTurn))
+        wake = min(wake, routingLook)
         if !advertised.isEmpty || node.hasHeard { wake = min(wake, nextBeat) }
         guard isCommitted, let deadline = node.deadline else { return wake }
         return min(wake, deadline.nanoseconds - (wantsRunUp(to: deadline) ? Self.runUp : 0))
@@ -226,6 +237,7 @@ package final class Engine {
         noteAbsence()
         var commands = false
         var kernelEvents = false
+        var routing = false
         var overheard = false
         for token in tokens {
             switch token {
@@ -234,6 +246,7 @@ package final class Engine {
             case Token.timer: timerSet = .max
             case Token.netlink: kernelEvents = true
             case Token.resets: readResets()
+            case Token.routing: routing = true
             case Token.firstTap...: overheard = true
             default:
                 if let port = port(token) { drain(port, atMost: Self.packetsPerDrain) }
@@ -241,7 +254,9 @@ package final class Engine {
         }
         if overheard { overhear() }
         if kernelEvents { readKernelEvents() }
+        if routing { readRoutingEvents() }
         if commands { readCommands() }
+        lookForRouting()
         guard !hasYielded else { return }
         if isCommitted {
             runUp()

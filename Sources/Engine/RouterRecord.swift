@@ -16,6 +16,8 @@ struct RouterRecord {
     var countingSince: Int64
     /// The interfaces that addresses were last put on. What is to be taken off is there and nowhere else.
     var places: [InterfaceAddress: UInt32] = [:]
+    /// Its routes and rules that are there, in the order in which they were put on.
+    var routed: [RoutedEntry] = []
     var lastAdvertSent: Int64 = 0
     /// The same for the thread that renews leases.
     let mark = LeaseMark()

@@ -27,6 +27,7 @@ extension VirtualRouterConfiguration {
             options(of: addresses[place]).write(to: &writer)
         }
         writer.write(UInt16(truncatingIfNeeded: unadvertised))
+        writer.write(list: routing) { $1.write(to: &$0) }
         writer.write(checksum.rawValue)
         writer.write(password) { $0.write($1) }
         writer.write(strictFirstAddress)
@@ -72,6 +73,7 @@ extension VirtualRouterConfiguration {
         }
         let unadvertised = try reader.integer(UInt16.self)
         guard unadvertised == 0 || unadvertised < addresses.count else { throw .unknown(UInt8(clamping: unadvertised)) }
+        let routing = try reader.list { reader throws(MessageError) in try RoutingEntry(from: &reader) }
         let policyNumber = try reader.byte()
         guard let checksum = ChecksumPolicy(rawValue: policyNumber) else { throw .unknown(policyNumber) }
         let password = try reader.optional { reader throws(MessageError) in try reader.bytes() }
@@ -97,7 +99,7 @@ extension VirtualRouterConfiguration {
             interface: interface, vrid: vrid, version: version, alsoVersion2: alsoVersion2, priority: priority,
             advertisementInterval: interval, preempt: preempt, preemptDelay: preemptDelay, startDelay: startDelay,
             intervalLimit: intervalLimit, peers: peers, addresses: addresses,
-            addressOptions: addressOptions, unadvertised: Int(unadvertised),
+            addressOptions: addressOptions, unadvertised: Int(unadvertised), routing: routing,
             checksum: checksum, password: password, strictFirstAddress: strict,
             announcements: AnnouncementPlan(rounds: rounds, refresh: refresh, kinds: kinds, pacing: pacing),
             lease: lease, resetsConnections: resetsConnections, conflictCheck: conflictCheck,
@@ -164,6 +166,7 @@ extension RouterSnapshot {
         writer.write(lastAdvertHeard)
         writer.write(lastAdvertSent)
         writer.write(list: held) { $0.write($1) }
+        writer.write(list: routing) { $1.write(to: &$0) }
         writer.write(leaseExpires)
         writer.write(lastTransition) { $1.write(to: &$0) }
         counters.write(to: &writer)
@@ -193,6 +196,7 @@ extension RouterSnapshot {
         lastAdvertHeard = try reader.integer(Int64.self)
         lastAdvertSent = try reader.integer(Int64.self)
         held = try reader.list { reader throws(MessageError) in try reader.interfaceAddress() }
+        routing = try reader.list { reader throws(MessageError) in try RoutingEntry(from: &reader) }
         leaseExpires = try reader.integer(Int64.self)
         lastTransition = try reader.optional { reader throws(MessageError) in try Transition(from: &reader) }
         counters = try Counters(from: &reader)

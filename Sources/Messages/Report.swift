@@ -15,6 +15,10 @@ package enum Notice: Hashable, Sendable {
     case kernel(RouterID?, call: String, subject: String, code: Int32, explanation: String)
     /// An address of an earlier run was removed.
     case leftoverRemoved(InterfaceAddress, interface: String)
+    /// The same of a route or a rule.
+    case routingLeftoverRemoved(RoutingEntry)
+    /// Somebody else has put there what this router wants: it serves, and stays when the router goes.
+    case routingNotOurs(RouterID, RoutingEntry)
     /// So many packets came in that nobody here expects that the kernel now lets in only a sample of them; or no longer.
     case flood(SocketTag, isFiltering: Bool)
     /// So many connections of addresses that were released have been ended.

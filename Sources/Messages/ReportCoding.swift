@@ -176,6 +176,13 @@ extension Notice {
             writer.write(address)
             writer.write(hardware)
             writer.write(state.rawValue)
+        case .routingLeftoverRemoved(let entry):
+            writer.write(UInt8(12))
+            entry.write(to: &writer)
+        case .routingNotOurs(let router, let entry):
+            writer.write(UInt8(13))
+            writer.write(router)
+            entry.write(to: &writer)
         }
     }
 
@@ -222,6 +229,10 @@ extension Notice {
             let address = try reader.address()
             let hardware = try reader.hardware()
             self = .addressClaimed(router, address, by: hardware, state: try StateName(from: &reader))
+        case 12: self = .routingLeftoverRemoved(try RoutingEntry(from: &reader))
+        case 13:
+            let router = try reader.router()
+            self = .routingNotOurs(router, try RoutingEntry(from: &reader))
         case let other: throw .unknown(other)
         }
     }

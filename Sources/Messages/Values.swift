@@ -120,6 +120,14 @@ extension Fault {
             writer.write(UInt8(11))
             writer.write(name)
             writer.write(trouble.rawValue)
+        case .routing(let failure):
+            writer.write(UInt8(12))
+            failure.entry.write(to: &writer)
+            writer.write(failure.code)
+        case .routingRemoved(let entry, let process):
+            writer.write(UInt8(13))
+            entry.write(to: &writer)
+            writer.write(process)
         }
     }
 
@@ -147,6 +155,12 @@ extension Fault {
             let number = try reader.byte()
             guard let trouble = InterfaceTrouble(rawValue: number) else { throw .unknown(number) }
             self = .addressInterface(name, trouble)
+        case 12:
+            let entry = try RoutingEntry(from: &reader)
+            self = .routing(RoutingFailure(entry: entry, code: try reader.integer(Int32.self)))
+        case 13:
+            let entry = try RoutingEntry(from: &reader)
+            self = .routingRemoved(entry, by: try reader.text())
         case let other: throw .unknown(other)
         }
     }

@@ -61,7 +61,7 @@ extension World {
             guard !leaving, seats[place].isDisabled else { return }
             seats[place].wantsDisabled = false
             seats[place].isDisabled = false
-        case .peerDiffers, .unsteady, .verify, .ask, .addressClaimed:
+        case .peerDiffers, .unsteady, .verify, .ask, .addressClaimed, .settleRouting:
             break
         }
     }

@@ -39,7 +39,7 @@ package enum ProtocolEvent: String, Hashable, Sendable, CaseIterable {
                 self = .interfaceDown
             case .noSourceAddress: self = .noPrimaryIPAddress
             case .claim, .addressRemoved, .addressNotOurs: self = .noVirtualIPAddresses
-            case .check, .gate: self = .shutdown
+            case .check, .gate, .routing, .routingRemoved: self = .shutdown
             }
         case .recovered:
             switch fault {
@@ -47,7 +47,7 @@ package enum ProtocolEvent: String, Hashable, Sendable, CaseIterable {
                 self = .interfaceUp
             case .noSourceAddress: self = .primaryIPAddress
             case .claim, .addressRemoved, .addressNotOurs: self = .virtualIPAddresses
-            case .check, .gate, nil: self = .startup
+            case .check, .gate, .routing, .routingRemoved, nil: self = .startup
             }
         }
     }

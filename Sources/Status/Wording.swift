@@ -129,6 +129,8 @@ extension Fault {
         case .cannotSend: "cannot-send"
         case .addressRemoved: "address-removed"
         case .addressNotOurs: "address-not-ours"
+        case .routing: "routing"
+        case .routingRemoved: "routing-removed"
         }
     }
 
@@ -159,6 +161,22 @@ extension Fault {
             "\(address) was taken off three times in 10 s, last by \(process.isEmpty ? "somebody else" : process)"
         case .addressNotOurs(let address):
             "somebody else has put \(address.address) on the interface; take it off there, or make this host its owner"
+        case .routing(let failure):
+            "the kernel refused the \(failure.entry): \(errorText(failure.code))\(Self.routingHint(failure.code))"
+        case .routingRemoved(let entry, let process):
+            "the \(entry) was taken off three times in 10 s, last by \(process.isEmpty ? "somebody else" : process)"
+        }
+    }
+
+    private static func routingHint(_ code: Int32) -> String {
+        switch code {
+        case EPERM: " (needs CAP_NET_ADMIN)"
+        case EEXIST:
+            " (somebody else has another route with this destination and metric; remove it, or take another metric or table)"
+        case ENETUNREACH, EHOSTUNREACH: " (the gateway is in no network of the device; add one, or say 'on-link: yes')"
+        case ENODEV: " (no such interface)"
+        case ENETDOWN: " (the device is down)"
+        default: ""
         }
     }
 
@@ -183,7 +201,7 @@ extension Fault {
         switch self {
         case .check(let check, _): check
         case .interfaceMissing, .interfaceDown, .noCarrier, .addressInterface, .noSourceAddress, .socket, .gate, .claim,
-            .cannotSend, .addressRemoved, .addressNotOurs:
+            .cannotSend, .addressRemoved, .addressNotOurs, .routing, .routingRemoved:
             nil
         }
     }
@@ -194,8 +212,9 @@ extension Fault {
         case .check(_, let failure), .gate(let failure): failure.reason
         case .socket(let code), .cannotSend(let code): errorText(code)
         case .claim(let failure): errorText(failure.code)
+        case .routing(let failure): errorText(failure.code)
         case .interfaceMissing, .interfaceDown, .noCarrier, .addressInterface, .noSourceAddress, .addressRemoved,
-            .addressNotOurs:
+            .addressNotOurs, .routingRemoved:
             nil
         }
     }

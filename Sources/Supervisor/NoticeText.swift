@@ -65,6 +65,13 @@ extension LogLine {
                 ])
         case .leftoverRemoved(let address, let interface):
             self.init(.notice, "leftover-removed", [("address", "\(address)"), ("interface", interface)])
+        case .routingLeftoverRemoved(let entry):
+            self.init(.notice, "leftover-removed", [("routing", "\(entry)")])
+        case .routingNotOurs(let router, let entry):
+            let text = "somebody else has put the same there: it serves as well, and stays when this router leaves"
+            self.init(
+                .notice, "routing-not-ours",
+                [("router", name(router)), ("routing", "\(entry)"), ("text", text)])
         case .flood(let tag, let isFiltering):
             let begun =
                 "packets that no virtual router here expects come as a flood: the kernel lets in a sample of them,"

@@ -99,7 +99,7 @@ extension Supervisor {
 
     private func heldAddresses(_ record: VirtualRouterRecord) -> [String] {
         let election = record.configuration.election
-        return election.addresses.map { "\($0) on \(election.interface)" }
+        return election.addresses.map { "\($0) on \(election.interface)" } + election.routing.map { "\($0)" }
     }
 
     /// No engine continues from where the last one stopped: its masters hold nothing any more, and nobody reports that.

@@ -33,7 +33,8 @@ extension Supervisor {
             mirror.update { $0.netlinkResyncs += 1 }
         case .releaseGateFailed(let router, let failure, stopping: false):
             staysEnabled(router, failure)
-        case .kernel, .connectionsReset, .leftoverRemoved, .releaseGateFailed, .flood, .memoryNotLocked:
+        case .kernel, .connectionsReset, .leftoverRemoved, .routingLeftoverRemoved, .routingNotOurs, .releaseGateFailed,
+            .flood, .memoryNotLocked:
             break
         }
     }

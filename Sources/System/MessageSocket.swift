@@ -6,8 +6,8 @@ import Glibc
 
 /// One end of a message pair.
 package struct MessageSocket: ~Copyable {
-    /// No message is longer than this, octets.
-    package static let maximumLength = 131_072
+    /// No message is longer than this, octets: a virtual router with as many addresses, peers, routes and rules as it may have.
+    package static let maximumLength = 163_840
     /// Room asked for in each direction, octets; without CAP_NET_ADMIN it is what net.core.wmem_max allows.
     package static let bufferSize: Int32 = 4 << 20
 

@@ -20,6 +20,16 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         address: .ipv6(IPv6Address(high: 0xFE80_0000_0000_0000, low: 0x5E0A)), prefixLength: 128)
     static let peer = vip4.address
 
+    static let route = RoutingEntry.route(
+        Route(
+            destination: vip4.network, gateway: peer, device: "fifteen-octets0", source: vip6.address, table: .max,
+            metric: 0xDEAD_BEEF, scope: .host, isOnLink: true))
+    static let routing: [RoutingEntry] = [
+        route, .route(Route(destination: vip6, device: "")),
+        .rule(PolicyRule(family: .ipv6, priority: .max, from: vip6, to: vip4, table: 7)),
+        .rule(PolicyRule(family: .ipv4, priority: 1, from: nil, to: nil, table: .max)),
+    ]
+
     static let failures: [CheckFailure] = [
         .pending, .exited(3), .killed(9), .timedOut, .missing, .notExecutable, .notStarted(12), .stale,
     ]
@@ -27,7 +37,8 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
     static let faults: [Fault] =
         [
             .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket(1), .gate(.timedOut),
-            .claim(ClaimFailure(address: vip6, code: 13)),
+            .claim(ClaimFailure(address: vip6, code: 13)), .routing(RoutingFailure(entry: routing[2], code: -1)),
+            .routingRemoved(route, by: "ip (process 7)"),
         ] + InterfaceTrouble.allCases.map { .addressInterface("eth1", $0) } + failures.map { .check(CheckID(7), $0) }
 
     static let causes: [Cause] =
@@ -58,6 +69,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         snapshot.lastAdvertHeard = .max
         snapshot.lastAdvertSent = 77
         snapshot.held = [vip4, vip6]
+        snapshot.routing = routing
         snapshot.leaseExpires = 12
         snapshot.lastTransition = Transition(
             from: .backup, to: .master, cause: .recovered, at: Instant(nanoseconds: 9), effectivePriority: 3)
@@ -87,7 +99,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         advertisementInterval: .seconds(3),
         preempt: false, preemptDelay: .seconds(9), startDelay: .seconds(8), intervalLimit: 4095,
         peers: [UnicastPeer(peer, minimumHopLimit: 1)], addresses: [vip6, vip4], unadvertised: 1,
-        checksum: .pseudoHeader, password: [1, 2, 3], strictFirstAddress: true,
+        routing: routing, checksum: .pseudoHeader, password: [1, 2, 3], strictFirstAddress: true,
         announcements: AnnouncementPlan(
             rounds: [.zero, .seconds(1)], refresh: .seconds(30), kinds: [.garpReply, .rarp], pacing: .milliseconds(7)),
         lease: .seconds(0xABCD), resetsConnections: true, conflictCheck: .hold,
@@ -150,6 +162,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             .notice(.dropped(RouterID(1), interface: 2, reason: .addressList, source: nil, count: 5)),
             .notice(.kernel(nil, call: "RTM_NEWADDR", subject: "vip", code: 13, explanation: "ipv6: disabled ✓")),
             .notice(.leftoverRemoved(vip6, interface: "eth0")), .notice(.connectionsReset(count: .max)),
+            .notice(.routingLeftoverRemoved(route)), .notice(.routingNotOurs(RouterID(4), routing[3])),
             .notice(.releaseGateFailed(RouterID(1), .timedOut, stopping: true)),
         ]
         + causes.map {
@@ -249,18 +262,22 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         #expect(read > 0)
     }
 
-    @Test func `a router with the most addresses and peers fits into one message, on its way down and up`() {
+    @Test
+    func `a router with the most addresses, peers, routes and rules fits into one message, on its way down and up`() {
         var configuration = Self.crowded
         configuration.peers = (0..<255).map { UnicastPeer(.ipv6(IPv6Address(high: 1, low: $0))) }
+        configuration.routing =
+            Array(repeating: Self.route, count: 256) + Array(repeating: Self.routing[2], count: 64)
         var octets: [UInt8] = []
         let command = Command.configure(RouterID(1), configuration, disabled: false)
         command.encode(into: &octets)
-        #expect(octets.count <= 131_072 && decodeCommand(octets) == .success(command))
+        #expect(octets.count <= 163_840 && decodeCommand(octets) == .success(command))
         var snapshot = Self.snapshot
         snapshot.held = configuration.addresses
+        snapshot.routing = configuration.routing
         for report in [Report.snapshot(snapshot)] {
             report.encode(into: &octets)
-            #expect(octets.count <= 131_072 && decodeReport(octets) == .success(report))
+            #expect(octets.count <= 163_840 && decodeReport(octets) == .success(report))
         }
     }
 

@@ -63,6 +63,15 @@ import Wire
 
     @Test func `the kernel's refusal names address and reason`() {
         let address = InterfaceAddress(address: peer, prefixLength: 24)
+        let rule = RoutingEntry.rule(PolicyRule(family: .ipv4, priority: 9, from: address.network, to: nil, table: 7))
+        let refused = Fault.routing(RoutingFailure(entry: rule, code: 13))
+        #expect(refused.word == "routing" && refused.reason == "Permission denied")
+        #expect(
+            refused.sentence(checks) == "the kernel refused the rule 9: from 192.0.2.0/24 lookup 7: Permission denied")
+        #expect(Fault.routing(RoutingFailure(entry: rule, code: 101)).sentence(checks).contains("'on-link: yes'"))
+        let removed = Fault.routingRemoved(rule, by: "")
+        #expect(removed.word == "routing-removed" && removed.reason == nil)
+        #expect(removed.sentence(checks).contains("taken off three times in 10 s, last by somebody else"))
         let fault = Fault.claim(ClaimFailure(address: address, code: 13))
         #expect(fault.sentence(checks) == "the kernel refused 192.0.2.3/24: Permission denied")
         #expect(fault.reason == "Permission denied")

@@ -30,6 +30,12 @@ import Wire
         engine.send(.notice(.dropped(RouterID(2), interface: 2, reason: .truncated, source: peer, count: 1)))
         engine.send(
             .notice(.addressClaimed(RouterID(1), peer, by: MACAddress(2, 0, 0, 0, 0, 9), state: .backup)))
+        let route = RoutingEntry.route(
+            Route(
+                destination: InterfaceAddress(address: .ipv4(IPv4Address(bits: 0)), prefixLength: 0), gateway: peer,
+                device: "eth0"))
+        engine.send(.notice(.routingLeftoverRemoved(route)))
+        engine.send(.notice(.routingNotOurs(RouterID(1), route)))
         engine.send(.notice(.resynchronised))
         #expect(eventually { heard.value.count == 7 })
         let kinds = heard.value.map { event in
@@ -53,6 +59,9 @@ import Wire
         #expect(eventually { agent.logged("<6>event=peer-differs router=calm", values).count == 1 })
         #expect(eventually { agent.logged("<4>event=peer-differs router=calm", "own-value=3 peer-value=2").count == 1 })
         #expect(eventually { agent.logged("<4>event=unsteady router=web").count == 1 })
+        let shown = "routing=\"route default via 192.0.2.3 dev eth0\""
+        #expect(eventually { agent.logged("<5>event=leftover-removed", shown).count == 1 })
+        #expect(eventually { agent.logged("<5>event=routing-not-ours router=web", shown).count == 1 })
         let conflict = "<4>event=address-conflict router=web address=192.0.2.3 hardware-address=02:00:00:00:00:09"
         #expect(eventually { agent.logged(conflict, "state=backup").count == 1 })
         agent.stop(engine)

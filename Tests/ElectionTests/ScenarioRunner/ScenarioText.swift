@@ -68,6 +68,8 @@ struct ScenarioWording {
         case .cannotSend(let code): "adverts cannot be sent, errno \(code)"
         case .addressRemoved(let address, _): "\(address) is taken off again and again"
         case .addressNotOurs(let address): "\(address) is there and not ours"
+        case .routing(let failure): "\(failure.entry) refused"
+        case .routingRemoved(let entry, _): "\(entry) is taken off again and again"
         }
     }
 
@@ -128,6 +130,7 @@ struct ScenarioWording {
         case .sendAdvert(let priority): return "sends advert, priority \(priority)"
         case .claim(let addresses): return "claims \(list(addresses))"
         case .release(let addresses): return "releases \(list(addresses))"
+        case .settleRouting: return "settles routes and rules"
         case .announce(let range):
             let addresses = (configuration?.addresses ?? []).map(\.address.description)
             return "announces \(addresses[range.clamped(to: 0..<addresses.count)].joined(separator: ", "))"

@@ -221,7 +221,8 @@ struct ScenarioWorld {
         case .claim(let addresses): claim(addresses, id, on: host, &actions)
         case .release(let addresses): hosts[host].held[id]?.removeAll { addresses.contains($0) }
         case .announce(let range): announce(range, router.configuration, from: host)
-        case .verify, .ask, .addressClaimed, .runGate, .cancelGate, .transition, .peerDiffers, .unsteady, .handover,
+        case .verify, .ask, .addressClaimed, .settleRouting, .runGate, .cancelGate, .transition, .peerDiffers,
+            .unsteady, .handover,
             .releaseGateFailed:
             break
         }

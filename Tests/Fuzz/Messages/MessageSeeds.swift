@@ -10,10 +10,16 @@ private let vip = InterfaceAddress(address: .ipv4(IPv4Address(192, 0, 2, 100)), 
 private let vip6 = InterfaceAddress(
     address: .ipv6(IPv6Address(high: 0xFE80_0000_0000_0000, low: 0x5E0A)), prefixLength: 64)
 
+private let routing: [RoutingEntry] = [
+    .route(Route(destination: vip, gateway: vip.address, device: "eth0", source: vip.address, isOnLink: true)),
+    .rule(PolicyRule(family: .ipv6, priority: 9, from: vip6, to: nil, table: 100)),
+]
+
 private let configuration = VirtualRouterConfiguration(
     interface: "eth0", vrid: 10, priority: 200, advertisementInterval: .seconds(1), preempt: false,
     preemptDelay: .seconds(9), startDelay: .seconds(8), intervalLimit: 10,
-    peers: [UnicastPeer(vip.address, minimumHopLimit: 254)], addresses: [vip, vip6], checksum: .pseudoHeader,
+    peers: [UnicastPeer(vip.address, minimumHopLimit: 254)], addresses: [vip, vip6], routing: routing,
+    checksum: .pseudoHeader,
     password: [1, 2, 3],
     announcements: AnnouncementPlan(rounds: [.zero, .seconds(1)], refresh: .seconds(30)),
     checks: [
@@ -25,6 +31,7 @@ private let faults: [Fault] = [
     .interfaceMissing, .interfaceDown, .noCarrier, .addressInterface("eth1", .down), .noSourceAddress, .socket(1),
     .gate(.timedOut),
     .check(check, .exited(3)), .check(check, .notStarted(12)), .claim(ClaimFailure(address: vip6, code: 13)),
+    .routing(RoutingFailure(entry: routing[0], code: 17)), .routingRemoved(routing[1], by: "ip"),
 ]
 
 private let causes: [Cause] =
@@ -53,6 +60,7 @@ private let snapshot: RouterSnapshot = {
     snapshot.master = vip6.address
     snapshot.masterInterval = .seconds(1)
     snapshot.held = [vip, vip6]
+    snapshot.routing = routing
     snapshot.lastTransition = Transition(
         from: .backup, to: .master, cause: .recovered, at: Instant(nanoseconds: 9), effectivePriority: 3)
     snapshot.counters[.advertsSent] = .max
@@ -83,7 +91,8 @@ let reportSeeds: [Report] =
         .stopped, .prepared, .yielded(at: 9), .notice(.resynchronised),
         .notice(.dropped(router, interface: 2, reason: .ttl, source: vip.address, count: 5)),
         .notice(.kernel(nil, call: "RTM_NEWADDR", subject: "vip", code: 13, explanation: "ipv6: disabled")),
-        .notice(.leftoverRemoved(vip6, interface: "eth0")),
+        .notice(.leftoverRemoved(vip6, interface: "eth0")), .notice(.routingLeftoverRemoved(routing[0])),
+        .notice(.routingNotOurs(router, routing[1])),
         .notice(.releaseGateFailed(router, .timedOut, stopping: true)),
         .notice(.unsteady(router, transitions: 7, within: .seconds(60))),
         .notice(.addressClaimed(router, vip.address, by: MACAddress(2, 0, 0, 0, 0, 9), state: .master)),
