@@ -10,6 +10,7 @@ extension Problems {
     mutating func crossCheck(_ routers: [RouterDraft], _ checks: [CheckDraft], isComplete: Bool) {
         checkIdentities(routers)
         checkAddresses(routers)
+        checkRouting(routers)
         checkPeers(routers)
         var used: Set<String> = []
         for router in routers {

@@ -53,6 +53,8 @@ enum RouterKey: String, FieldKey {
     case intervalLimit = "interval-limit"
     case addresses
     case linkLocal = "link-local"
+    case routes
+    case rules
     case checksum
     case password
     case strictFirstAddress = "strict-first-address"
@@ -76,6 +78,24 @@ enum AddressKey: String, FieldKey {
     case scope
     case label
     case preferredLifetime = "preferred-lifetime"
+}
+
+enum RouteFieldKey: String, FieldKey {
+    case destination
+    case via
+    case device
+    case source
+    case table
+    case metric
+    case scope
+    case onLink = "on-link"
+}
+
+enum RuleFieldKey: String, FieldKey {
+    case priority
+    case from
+    case to
+    case table
 }
 
 enum PeerKey: String, FieldKey {
@@ -116,7 +136,8 @@ package enum KnownKeys {
     package static let all: [String] = {
         let lists = [
             TopKey.names, StatusSocketKey.names, EngineKey.names, CheckKey.names, RouterKey.names,
-            AddressKey.names, PeerKey.names, AnnounceKey.names, RouterCheckKey.names, CommandKey.names, HookKey.names,
+            AddressKey.names, RouteFieldKey.names, RuleFieldKey.names, PeerKey.names, AnnounceKey.names,
+            RouterCheckKey.names, CommandKey.names, HookKey.names,
         ]
         var result: [String] = []
         for name in lists.joined() where !result.contains(name) { result.append(name) }

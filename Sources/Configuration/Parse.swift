@@ -166,6 +166,7 @@ extension RouterDraft {
             priority: priority, advertisementInterval: interval, preempt: preempt, preemptDelay: preemptDelay,
             startDelay: startDelay, intervalLimit: intervalLimit, peers: peers.map(\.value),
             addresses: served.map(\.value), addressOptions: addressOptions, unadvertised: unadvertised.count,
+            routing: routing.map(\.value),
             checksum: checksum, password: password, strictFirstAddress: strictFirstAddress,
             announcements: announcements, lease: lease, resetsConnections: resetsConnections,
             conflictCheck: conflictCheck, verification: verification,

@@ -41,6 +41,8 @@ struct RouterDraft {
     /// Those that adverts do not list, the router's own family first.
     var unadvertised: [Located<InterfaceAddress>] = []
     var addressOptions: [InterfaceAddress: AddressOptions] = [:]
+    /// Routes, then rules.
+    var routing: [Located<RoutingEntry>] = []
     var checksum: ChecksumPolicy?
     var password: [UInt8]?
     var strictFirstAddress: Bool?
@@ -75,6 +77,7 @@ extension Problems {
         else { return draft }
         identity(fields, &draft)
         addresses(fields, &draft)
+        routing(fields, &draft)
         peers(fields, &draft)
         election(fields, &draft)
         patience(fields, &draft)
@@ -113,14 +116,14 @@ extension Problems {
     }
 
     /// What the kernel accepts (dev_valid_name in net/core/dev.c), and printable ASCII.
-    mutating func interfaceName(_ node: Node) -> String? {
+    mutating func interfaceName(_ node: Node, _ what: String = "interface") -> String? {
         let allowed = "1 to 15 printable characters without space, '/' and ':'"
-        guard let text = text(node, "interface", allowed: allowed) else { return nil }
+        guard let text = text(node, what, allowed: allowed) else { return nil }
         let isGood = text.utf8.allSatisfy {
             $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ":")
         }
         guard isGood, text.utf8.count <= 15, text != ".", text != ".." else {
-            refuse(node, "interface", allowed: allowed)
+            refuse(node, what, allowed: allowed)
             return nil
         }
         return text

@@ -60,6 +60,12 @@ private func load(_ name: String) throws -> Configuration {
         ])
     #expect(
         web.election.options(of: web.election.addresses[3]) == AddressOptions(scope: .link, label: "eth0:db"))
+    #expect(
+        web.election.routing.map(\.description) == [
+            "route default via 192.0.2.254 dev eth0 src 192.0.2.10",
+            "route 198.51.100.0/24 via 203.0.113.1 dev eth0 table 100 onlink", "route 203.0.113.0/24 dev eth0",
+            "rule 1000: from 192.0.2.10 to 198.51.100.0/24 lookup 100",
+        ])
     #expect(web.election.announcements.kinds == .standard)
     #expect(web.election.announcements.pacing == AnnouncementPlan.defaultPacing)
     #expect(web.election.conflictCheck == .off && web.election.obeysFiltered)
