@@ -79,6 +79,9 @@ package struct RouterStatus: Hashable, Sendable, Codable {
     @OrNull package var lastAdvSource: String?
     /// `addresses`: the configured ones, in the order of the advert, and behind them those that it does not list.
     package var addresses: [AddressStatus]
+    /// `routes` and `rules`: what a master has in the kernel's routing beside its addresses.
+    package var routes: [RouteStatus] = []
+    package var rules: [RuleStatus] = []
     /// `lease`: seconds after which the kernel takes an address off that nobody renews; null when it stays for ever.
     @OrNull package var lease: UInt32?
     /// `lease-expires`: when that happens to the first of the addresses that are here unless it is renewed, as of the engine's last word, which
@@ -124,7 +127,7 @@ package struct RouterStatus: Hashable, Sendable, Codable {
 
     private enum CodingKeys: String, CodingKey {
         case name, interface, vrid, family, version, state, since, priority, contributions, faults, preempt, master
-        case addresses, statistics, checks, peers, differences, conflicts, lease, held
+        case addresses, statistics, checks, peers, differences, conflicts, lease, held, routes, rules
         case verification
         case leaseExpires = "lease-expires"
         case alsoVersion2 = "also-version-2"

@@ -26,10 +26,11 @@ package func routerText(_ router: RouterStatus, asOf: Timestamp) -> String {
     lines += block(
         "addresses",
         router.addresses.map { address in
-            "\(padded(address.address, width))  \(presence(address, in: router.state))"
+            "\(padded(address.address, width))  \(presence(address.present, in: router.state))"
                 + (address.interface == router.interface ? "" : " on \(address.interface)")
                 + (address.advertised ? "" : ", not advertised") + neighborsText(address, router)
         })
+    lines += routingLines(router)
     lines += block(verificationLabel(router), verificationText(router))
     if let lease = leaseText(router, asOf: asOf) { lines.append(line("lease", lease)) }
     lines += block("last move", lastMove(router, asOf: asOf))
@@ -121,8 +122,8 @@ private func priorityText(_ router: RouterStatus) -> String {
 }
 
 /// Presence is wrong when it does not go with the state: a master without, or anybody else with.
-private func presence(_ address: AddressStatus, in state: RouterState) -> String {
-    switch (address.present, state) {
+private func presence(_ isPresent: Bool, in state: RouterState) -> String {
+    switch (isPresent, state) {
     case (true, .master), (true, .resigning): "present"
     case (false, .master): "ABSENT"
     case (true, .unknown): "present"
@@ -152,6 +153,15 @@ private func neighborsText(_ address: AddressStatus, _ router: RouterStatus) -> 
     let asked = (router.verification?.answers ?? []).filter { $0.address == own && $0.asked > 0 }
     guard !asked.isEmpty else { return "" }
     return ", found here by \(asked.count { $0.afterMs != nil }) of \(asked.count) asked"
+}
+
+private func routingLines(_ router: RouterStatus) -> [String] {
+    let width = (router.routes.map(\.text.count) + router.rules.map(\.text.count)).max() ?? 0
+    func lines(_ entries: [(text: String, present: Bool)]) -> [String] {
+        entries.map { "\(padded($0.text, width))  \(presence($0.present, in: router.state))" }
+    }
+    return block("routes", lines(router.routes.map { ($0.text, $0.present) }))
+        + block("rules", lines(router.rules.map { ($0.text, $0.present) }))
 }
 
 /// Only where addresses are here: what happens to them when nobody is left to renew them.

@@ -104,6 +104,7 @@ extension RouterStatus {
                 address: "\(address)", present: present.contains(address), advertised: place < advertised,
                 interface: election.interface(of: address))
         }
+        setRouting(election.routing, present: snapshot?.routing ?? [])
         lease = election.leaseSeconds
         gateReleaseTimeoutMs = router.configuration.gateRelease?.timeout.roundedMilliseconds
         handoverLimitMs =

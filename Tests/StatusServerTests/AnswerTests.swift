@@ -19,6 +19,11 @@ private func address(_ text: String) throws -> InterfaceAddress { try #require(I
 private let role = CheckID(1)
 private let witness = CheckID(2)
 
+private let anywhere = InterfaceAddress(address: .ipv4(IPv4Address(bits: 0)), prefixLength: 0)
+private let route = RoutingEntry.route(
+    Route(destination: anywhere, gateway: IPAddress("192.0.2.254"), device: "eth0", source: IPAddress("192.0.2.10")))
+private let rule = RoutingEntry.rule(PolicyRule(family: .ipv4, priority: 9, from: nil, to: nil, table: 100))
+
 /// A mirror of one router that is master, heard 1 s ago.
 private func mirror(_ change: (inout RouterSnapshot) throws -> Void = { _ in }) throws -> MirrorState {
     let first = try address("192.0.2.10/24")
@@ -26,7 +31,7 @@ private func mirror(_ change: (inout RouterSnapshot) throws -> Void = { _ in }) 
     let election = VirtualRouterConfiguration(
         interface: "eth0", vrid: 51, priority: 150, advertisementInterval: .milliseconds(100),
         peers: [UnicastPeer(IPAddress.ipv4(IPv4Address(192, 0, 2, 3)), minimumHopLimit: 254)],
-        addresses: [first, other])
+        addresses: [first, other], routing: [route, rule])
     let router = RouterConfiguration(
         name: "database", election: election,
         checks: [RouterCheck(name: "witness", effect: .fault), RouterCheck(name: "role", effect: .weight(-60))])
@@ -43,6 +48,7 @@ private func mirror(_ change: (inout RouterSnapshot) throws -> Void = { _ in }) 
     snapshot.skewTime = .nanoseconds(60_937_500)
     snapshot.lastAdvertHeard = 98_987_700_000
     snapshot.held = [first]
+    snapshot.routing = [route]
     snapshot.lastTransition = Transition(
         from: .backup, to: .master,
         cause: .masterSilent(
@@ -109,6 +115,11 @@ struct AnswerTests {
                 AddressStatus(address: "192.0.2.10/24", present: true, interface: "eth0"),
                 AddressStatus(address: "192.0.2.11/32", present: false, interface: "eth0"),
             ])
+        let (shown, hidden) = (try #require(router.routes.first), try #require(router.rules.first))
+        #expect(shown.present && shown.destination == "default" && shown.via == "192.0.2.254" && shown.table == 254)
+        #expect(shown.source == "192.0.2.10" && shown.device == "eth0" && shown.family == "ipv4")
+        #expect(shown.text == "default via 192.0.2.254 dev eth0 src 192.0.2.10")
+        #expect(!hidden.present && hidden.priority == 9 && hidden.from == nil && hidden.table == 100)
         #expect(
             router.lastTransition
                 == TransitionStatus(

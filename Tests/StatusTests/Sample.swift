@@ -2,6 +2,7 @@
 
 import Election
 import Status
+import Wire
 
 func time(_ text: String) -> Timestamp { Timestamp(text) ?? Timestamp(milliseconds: 0) }
 
@@ -32,6 +33,10 @@ func sampleRouter() -> RouterStatus {
         AddressStatus(address: "192.0.2.111/32", present: false, interface: "eth0"),
     ]
     router.addressCount = 2
+    let route = RoutingEntry.route(
+        Route(destination: sampleNetwork, gateway: IPAddress("192.0.2.254"), device: "eth0", table: 100))
+    let rule = PolicyRule(family: .ipv4, priority: 1000, from: sampleNetwork, to: nil, table: 100)
+    router.setRouting([route, .rule(rule)], present: [route])
     router.lease = 2
     router.leaseExpires = time("2026-11-21T05:03:05.100Z")
     router.virtualIPv4Address = ["192.0.2.10", "192.0.2.111"]
@@ -96,6 +101,8 @@ private func sampleCounters() -> Counters {
     return counters
 }
 
+let sampleNetwork = InterfaceAddress(address: .ipv4(IPv4Address(198, 51, 100, 0)), prefixLength: 24)
+
 let sampleRouterJSON =
     #"{"accept-mode":true,"address-count":2,"#
     + #""addresses":[{"address":"192.0.2.10/24","advertised":true,"interface":"eth0","present":true},{"address":"192.0.2.111/32","advertised":true,"interface":"eth0","present":false}],"#
@@ -124,6 +131,10 @@ let sampleRouterJSON =
     + #""new-master-reason":"no-response","#
     + #""peers":[{"address":"192.0.2.3","minimum-ttl":255},{"address":"198.51.100.3","minimum-ttl":254}],"#
     + #""preempt":{"enabled":true,"hold-time":30},"priority":150,"#
+    + #""routes":[{"destination":"198.51.100.0/24","device":"eth0","family":"ipv4","metric":0,"present":true,"source":null,"#
+    + #""table":100,"text":"198.51.100.0/24 via 192.0.2.254 dev eth0 table 100","via":"192.0.2.254"}],"#
+    + #""rules":[{"family":"ipv4","from":"198.51.100.0/24","present":false,"priority":1000,"table":100,"#
+    + #""text":"1000: from 198.51.100.0/24 lookup 100","to":null}],"#
     + #""since":"2026-11-21T03:00:00.250Z","skew-time":60937,"start-delay-until":"2026-11-21T05:03:10.000Z","#
     + #""state":"master","#
     + #""statistics":{"advertisement-rcvd":10,"advertisement-sent":20,"checksum-errors":3,"length-errors":0},"#

@@ -18,6 +18,8 @@ struct TextTests {
                   priority   90 instead of 150 (weight -60: check role, exit status 1)
                   addresses  192.0.2.10/24   present, found here by 1 of 1 asked
                              192.0.2.111/32  ABSENT, found here by 0 of 1 asked
+                  routes     198.51.100.0/24 via 192.0.2.254 dev eth0 table 100  present
+                  rules      1000: from 198.51.100.0/24 lookup 100               ABSENT
                   UNVERIFIED 192.0.2.1 (gateway) does not send here what it sends to 192.0.2.111: no answer to 4 questions
                   lease      2.0 s, ends 05:03:05.100 UTC unless renewed
                   last move  backup -> master at 03:00:00.250 UTC, 2 h 3 min ago
@@ -52,6 +54,17 @@ struct TextTests {
         #expect(lines[3] == "  addresses  192.0.2.10/24   PRESENT")
         #expect(lines[4] == "             192.0.2.111/32  absent")
         #expect(lines.contains("  adverts    10 received, 20 sent, last heard 12 ms ago"))
+    }
+
+    @Test func `routes and rules are behind the addresses, and what is missing or too much stands out`() {
+        var router = sampleRouter()
+        let lines = routerText(router, asOf: time("2026-11-22T05:03:03.500Z")).split(separator: "\n")
+        #expect(lines.contains("  routes     198.51.100.0/24 via 192.0.2.254 dev eth0 table 100  present"))
+        #expect(lines.contains("  rules      1000: from 198.51.100.0/24 lookup 100               ABSENT"))
+        router.state = .backup
+        let backup = routerText(router, asOf: time("2026-11-22T05:03:03.500Z")).split(separator: "\n")
+        #expect(backup.contains("  routes     198.51.100.0/24 via 192.0.2.254 dev eth0 table 100  PRESENT"))
+        #expect(backup.contains("  rules      1000: from 198.51.100.0/24 lookup 100               absent"))
     }
 
     @Test func `an address that adverts do not list is marked`() {
