@@ -9,7 +9,8 @@ import pytest
 import netlink
 from agent import Agent
 from cases import database, follows, holders, one_holder, start_pair
-from lab import IPV4, IPV6, wait_until
+from lab import GATEWAY, IPV4, IPV6, wait_until
+from routes import ours, rules
 
 TAG = 112  # IFA_PROTO of what the agent adds
 
@@ -178,10 +179,59 @@ INTERFERENCES = [
 ]
 
 
+# The same with a router that has a default route (metric 10, the virtual address as source), another one in table 100, a third out of eth1, and a
+# rule that leads to table 100.
+ROUTING = [
+    Interference("the default route is deleted", "ip -{number} route del default metric 10"),
+    Interference("a route of a table is deleted twice", "for i in 1 2; do ip -{number} route del {network} table 100; sleep 1; done"),
+    Interference("a route is deleted three times", "for i in 1 2 3; do ip -{number} route del default metric 10; sleep 0.3; done", ("routing-removed",)),
+    Interference("the default route is replaced with another next hop", "ip -{number} route replace default via {client} dev eth0 metric 10", ("routing",),
+                 "ip -{number} route del default via {client} metric 10"),
+    Interference("its source is taken out of it", "ip -{number} route replace default via {gateway} dev eth0 metric 10", ("routing",),
+                 "ip -{number} route del default via {gateway} metric 10"),
+    Interference("its table is flushed", "ip -{number} route flush table 100"),
+    Interference("the same is added with a better metric", "ip -{number} route add default via {client} dev eth0 metric 5"),
+    Interference("a second way is appended", "ip -4 route append default via {client} dev eth0 metric 10", families=(IPV4,)),
+    Interference("a second way is appended over IPv6", "ip -6 route append default via {client} dev eth0 metric 10", ("routing",),
+                 "ip -6 route del default via {client} dev eth0 metric 10", families=(IPV6,)),
+    Interference("all our routes are flushed", "ip -{number} route flush table all proto 112"),
+    Interference("the same route comes by somebody else's hand", "ip -{number} route del default metric 10;"
+                 " ip -{number} route add default via {gateway} dev eth0 src {vip} metric 10; sleep 0.5; ip -{number} route del default metric 10"),
+    Interference("the rule is deleted", "ip -{number} rule del priority 1000"),
+    Interference("the rule is deleted three times", "for i in 1 2 3; do ip -{number} rule del priority 1000; sleep 0.3; done", ("routing-removed",)),
+    Interference("all rules are flushed", "ip -{number} rule flush; ip -{number} rule add lookup main priority 32766"),
+    Interference("a rule of the same priority is added", "ip -{number} rule add from {other} lookup main priority 1000"),
+    Interference("the same rule is added by somebody else and deleted", "ip -{number} rule add from {vip} lookup 100 priority 1000 protocol static; sleep 0.3;"
+                 " ip -{number} rule del from {vip} lookup 100 priority 1000 protocol static"),
+    Interference("the network of the segment is no more in the table", "ip -{number} route del {segment} dev eth0 proto kernel",
+                 undo="ip -{number} route add {segment} dev eth0 proto kernel {scope}"),
+    Interference("and then the route is deleted", "ip -{number} route del {segment} dev eth0 proto kernel; ip -{number} route del default metric 10",
+                 ("routing",), "ip -{number} route add {segment} dev eth0 proto kernel {scope}"),
+    Interference("the interface of a route goes down", "ip link set eth1 down", ("routing",), "ip link set eth1 up; {eth1}"),
+    Interference("the interface of a route flaps", "ip link set eth1 down; ip link set eth1 up; {eth1}"),
+    Interference("the interface of a route is deleted", "ip link del eth1", ("routing",)),
+    Interference("the interface of most routes goes down", "ip link set eth0 down", ("interface-down",),
+                 "ip link set eth0 up; ip address add {source}/{source_bits} dev eth0 {nodad} || true; ip address add {own}/{bits} dev eth0 {nodad} || true"),
+    Interference("addresses of the interface of a route are flushed", "ip -{number} address flush dev eth1", families=(IPV6,)),
+    Interference("the last IPv4 address of the interface of a route is deleted", "ip -4 address flush dev eth1", ("routing",), "{eth1}", families=(IPV4,)),
+    Interference("the address that is the source is deleted", "ip address del {vip_prefix} dev eth0"),
+    Interference("another route is blackholed", "ip -{number} route add blackhole {outside}"),
+]
+
+
 def places(host, family):
     source = host.source(family)
     return {"vip": family.vip(), "vip_prefix": family.vip_prefix(), "other": family.address(88), "bits": family.bits, "source": source,
-            "source_bits": 64 if family.ipv6 else family.bits, "own": host.address(family), "whole": 128 if family.ipv6 else 32, "nodad": "nodad" if family.ipv6 else "", "number": 6 if family.ipv6 else 4}
+            "source_bits": 64 if family.ipv6 else family.bits, "whole": 128 if family.ipv6 else 32, "nodad": "nodad" if family.ipv6 else "", "number": 6 if family.ipv6 else 4,
+            "gateway": family.address(GATEWAY), "client": host.lab["client"].address(family), "own": host.address(family),
+            "network": far_network(family), "outside": "2001:db8:ffff::9" if family.ipv6 else "198.51.100.9",
+            "segment": "2001:db8::/64" if family.ipv6 else "192.0.2.0/24", "scope": "metric 256" if family.ipv6 else f"scope link src {host.address(family)}",
+            "eth1": f"ip address add {second_address(family, host)} dev eth1 {'nodad' if family.ipv6 else ''} || true"}
+
+
+def second_address(family, host):
+    """The host's own on the second segment."""
+    return f"2001:db8:1::{host.number}/64" if family.ipv6 else f"203.0.113.{host.number}/24"
 
 
 def holds(host, family):
@@ -220,3 +270,55 @@ def test_afterwards_the_state_is_the_wanted_one_or_it_has_resigned(lab, interfer
     if interference.undo or not interference.reasons:
         keeper = one_holder(lab, family.vip())
         assert {"a": a, "b": b}[keeper].state() == "master"
+
+
+def routing(family):
+    gateway, far = family.address(GATEWAY), "2001:db8:fffe::/64" if family.ipv6 else "198.18.0.0/24"
+    return {"routes": [{"destination": "default", "via": gateway, "source": family.vip(), "metric": 10},
+                       {"destination": far_network(family), "via": gateway, "table": 100},
+                       {"destination": far, "via": "2001:db8:1::9" if family.ipv6 else "203.0.113.9", "device": "eth1"}],
+            "rules": [{"priority": 1000, "from": family.vip(), "table": 100}]}
+
+
+def far_network(family):
+    return "2001:db8:ffff::/64" if family.ipv6 else "198.51.100.0/24"
+
+
+def routes_of(host, family):
+    """What it has of ours, as far as it matters: `{destination: (gateway, source, device)}` and the priorities of rules."""
+    found = {name: (route.get("gateway"), route.get("prefsrc"), route["dev"]) for name, route in ours(host, family).items()}
+    return found, sorted(rules(host, family))
+
+
+@pytest.mark.parametrize("interference, family", [
+    pytest.param(item, family, id=f"{item}-{family}") for item in ROUTING for family in item.families])
+def test_afterwards_routes_and_rules_are_the_wanted_ones_or_it_has_resigned(lab, interference, family):
+    for name in ("a", "b"):
+        lab.second_segment(name, second_address(family, lab[name]))
+    a, b = start_pair(lab, family, advertisement_interval="100ms", **routing(family))
+    host = lab["a"]
+    names = places(host, family)
+    wanted = routes_of(host, family)
+    assert len(wanted[0]) == 3 and wanted[1] == [1000]
+    moves = a.statistic("master-transitions")
+    host.run("sh", "-c", interference.commands.format(**names))
+    if interference.reasons:
+        wait_until(lambda: {entry["fault"] for entry in a.router()["faults"]} & set(interference.reasons), 5,
+                   lambda: f"one of {interference.reasons}, not {a.router()['faults']}", every=0.02)
+        b.wait_state("master")
+        wait_until(lambda: not holds(host, family) and routes_of(host, family) == ({}, []), 3, lambda: f"it has let go, not {routes_of(host, family)}")
+        assert routes_of(lab["b"], family) == wanted
+        follows(lab, family.vip(), "b")
+        host.run("sh", "-c", interference.undo.format(**names))
+    else:
+        wait_until(lambda: routes_of(host, family) == wanted, 1, lambda: f"{wanted}, not {routes_of(host, family)}")
+        time.sleep(1.5)
+        assert a.state() == "master" and a.statistic("master-transitions") == moves, a.router()["last-transition"]
+        assert holds(host, family) and routes_of(host, family) == wanted
+        assert all(entry["present"] for entry in a.router()["routes"] + a.router()["rules"])
+        host.run("sh", "-c", interference.undo.format(**names))
+        follows(lab, family.vip(), "a")
+    if interference.undo or not interference.reasons:
+        keeper = one_holder(lab, family.vip())
+        assert {"a": a, "b": b}[keeper].state() == "master"
+        assert routes_of(lab[keeper], family) == wanted
