@@ -53,6 +53,7 @@ enum RouterKey: String, FieldKey {
     case intervalLimit = "interval-limit"
     case addresses
     case linkLocal = "link-local"
+    case virtualMAC = "virtual-mac"
     case routes
     case rules
     case checksum

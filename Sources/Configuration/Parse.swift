@@ -159,7 +159,8 @@ extension RouterDraft {
     fileprivate func configuration(_ known: [CheckDraft]) -> RouterConfiguration? {
         guard let interface, let vrid, let version, let priority, let interval, let preempt, let preemptDelay,
             let startDelay, let intervalLimit, let checksum, let strictFirstAddress, let announcements, let lease,
-            let resetsConnections, let conflictCheck, let obeysFiltered, let verification, !addresses.isEmpty
+            let resetsConnections, let conflictCheck, let obeysFiltered, let verification, let usesVirtualMAC,
+            !addresses.isEmpty
         else { return nil }
         let election = VirtualRouterConfiguration(
             interface: interface, vrid: vrid, version: version.version, alsoVersion2: version.alsoVersion2,
@@ -170,7 +171,8 @@ extension RouterDraft {
             checksum: checksum, password: password, strictFirstAddress: strictFirstAddress,
             announcements: announcements, lease: lease, resetsConnections: resetsConnections,
             conflictCheck: conflictCheck, verification: verification,
-            obeysFiltered: obeysFiltered, checks: [], gatesClaim: gateClaim != nil, gatesRelease: gateRelease != nil)
+            obeysFiltered: obeysFiltered, checks: [], gatesClaim: gateClaim != nil, gatesRelease: gateRelease != nil,
+            usesVirtualMAC: usesVirtualMAC)
         let uses = checks.compactMap { use -> RouterCheck? in
             guard let check = known.first(where: { $0.name == use.name.value }) else { return nil }
             return RouterCheck(name: check.name, effect: (use.effect ?? check.effect).value)

@@ -52,6 +52,7 @@ struct RouterDraft {
     var conflictCheck: ConflictCheck?
     var obeysFiltered: Bool?
     var verification: VerificationPlan?
+    var usesVirtualMAC: Bool?
     var checks: [CheckUse] = []
     var gateClaim: CommandLine?
     var gateRelease: CommandLine?
@@ -95,6 +96,7 @@ extension Problems {
                 choice(node, "filtered-adverts", [("obey", true), ("ignore", false)])
             } ?? true
         draft.verification = verification(fields, draft)
+        draft.usesVirtualMAC = virtualMAC(fields, draft)
         draft.checks = checkUses(fields)
         commands(fields, &draft)
         return draft

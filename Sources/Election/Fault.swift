@@ -66,6 +66,8 @@ package enum Fault: Hashable, Sendable {
     case check(CheckID, CheckFailure)
     /// The claim gate failed or timed out; tried again after a pause.
     case gate(CheckFailure)
+    /// The interface of the virtual hardware address could not be made, for this errno; EEXIST: something of its name is there that is not ours.
+    case virtualMAC(interface: String, Int32)
     /// The kernel refused an address; tried again after a pause.
     case claim(ClaimFailure)
     /// As master none of its adverts could be sent for three intervals; the errno of the last try. Tried again after a pause.

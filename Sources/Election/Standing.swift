@@ -39,10 +39,27 @@ package struct Standing: Hashable, Sendable {
                 switch fault {
                 case .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket: true
                 case .check, .gate, .claim, .cannotSend, .addressRemoved, .addressNotOurs, .addressInterface, .routing,
-                    .routingRemoved:
+                    .routingRemoved, .virtualMAC:
                     false
                 }
             }
+    }
+}
+
+/// Why there is no interface for the virtual hardware address of an election.
+package struct VirtualMACError: Hashable, Sendable {
+    package var family: AddressFamily
+    package var vrid: UInt8
+    /// The name that it would have.
+    package var interface: String
+    /// errno(3).
+    package var code: Int32
+
+    package init(family: AddressFamily, vrid: UInt8, interface: String, code: Int32) {
+        self.family = family
+        self.vrid = vrid
+        self.interface = interface
+        self.code = code
     }
 }
 
@@ -64,6 +81,8 @@ package struct InterfaceFacts: Hashable, Sendable {
     package var networks: [InterfaceAddress] = []
     /// Addresses of its virtual routers that somebody else has put there, in ascending order.
     package var foreign: [IPAddress] = []
+    /// Virtual hardware addresses that could not be had there.
+    package var virtualMACErrors: [VirtualMACError] = []
     /// Why the advert socket of a family could not be opened; the errno.
     package var socketErrorIPv4: Int32?
     package var socketErrorIPv6: Int32?
@@ -106,6 +125,13 @@ package struct InterfaceFacts: Hashable, Sendable {
         let socketError = configuration.family == .ipv4 ? facts.socketErrorIPv4 : facts.socketErrorIPv6
         if let socketError { return [.socket(socketError)] }
         var faults: [Fault] = facts.source(for: configuration) == nil ? [.noSourceAddress] : []
+        if configuration.usesVirtualMAC,
+            let error = facts.virtualMACErrors.first(where: {
+                $0.vrid == configuration.vrid && $0.family == configuration.family
+            })
+        {
+            faults.append(.virtualMAC(interface: error.interface, error.code))
+        }
         // What an owner has is its own (RFC 9568 §1.7).
         if !facts.foreign.isEmpty, !configuration.isOwner,
             let address = configuration.addresses.first(where: { facts.foreign.contains($0.address) })

@@ -28,7 +28,9 @@ extension VirtualRouter {
         _ master: Master, against claim: AddressClaim, _ speakers: SpeakerTable, _ now: Instant,
         _ actions: inout [Action]
     ) {
-        guard master.claiming == nil, !isOfElection(claim, speakers, now),
+        // Who claims them for the address that we share is of our election, and adverts decide (ACD-13).
+        guard !(configuration.usesVirtualMAC && isVirtual(claim.hardware)), master.claiming == nil,
+            !isOfElection(claim, speakers, now),
             let place = configuration.addresses.firstIndex(where: { $0.address == claim.address })
         else { return }
         counters[.addressConflicts] += 1

@@ -174,6 +174,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     /// Adverts that are on the wire and reach no socket keep this router from becoming master.
     package var obeysFiltered: Bool
     package var checks: [CheckReference]
+    /// The addresses are behind the hardware address that all routers of the election share, but for those on another interface.
+    package var usesVirtualMAC: Bool
     /// A command must succeed before advert and claim.
     package var gatesClaim: Bool
     /// A command must have run before a planned resignation.
@@ -189,7 +191,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         strictFirstAddress: Bool = false, announcements: AnnouncementPlan? = nil, lease: LeasePolicy = .automatic,
         resetsConnections: Bool = false, conflictCheck: ConflictCheck = .off, verification: VerificationPlan = .off,
         obeysFiltered: Bool = true,
-        checks: [CheckReference] = [], gatesClaim: Bool = false, gatesRelease: Bool = false
+        checks: [CheckReference] = [], gatesClaim: Bool = false, gatesRelease: Bool = false,
+        usesVirtualMAC: Bool = false
     ) {
         self.interface = interface
         self.vrid = vrid
@@ -218,6 +221,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         self.checks = checks
         self.gatesClaim = gatesClaim
         self.gatesRelease = gatesRelease
+        self.usesVirtualMAC = usesVirtualMAC
     }
 
     /// Ten: a master at 1 s and a backup at 100 ms, a common mistake and a common migration, still get along, and a forged
@@ -280,6 +284,11 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     /// The interface that this one of the addresses is put on.
     package func interface(of address: InterfaceAddress) -> String { addressOptions[address]?.interface ?? interface }
 
+    /// This one of the addresses is behind the virtual hardware address.
+    package func isBehindVirtualMAC(_ address: InterfaceAddress) -> Bool {
+        usesVirtualMAC && addressOptions[address]?.interface == nil
+    }
+
     /// The interfaces beside its own that addresses are put on, each once, in the order of the addresses.
     package var otherInterfaces: [String] {
         guard !addressOptions.isEmpty else { return [] }
@@ -292,11 +301,17 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
 
     /// What a reload from `old` takes out and brings, in the order of the lists. What must be put on in another way is in both.
     func changedAddresses(since old: Self) -> (gone: [InterfaceAddress], added: [InterfaceAddress]) {
-        guard addresses != old.addresses || addressOptions != old.addressOptions else { return ([], []) }
+        guard
+            addresses != old.addresses || addressOptions != old.addressOptions || usesVirtualMAC != old.usesVirtualMAC
+        else { return ([], []) }
         let before = Set(old.addresses)
         let after = Set(addresses)
         let anew = Set(
-            addresses.filter { before.contains($0) && options(of: $0).needsNewAddress(after: old.options(of: $0)) })
+            addresses.filter {
+                before.contains($0)
+                    && (options(of: $0).needsNewAddress(after: old.options(of: $0))
+                        || isBehindVirtualMAC($0) != old.isBehindVirtualMAC($0))
+            })
         return (
             old.addresses.filter { !after.contains($0) || anew.contains($0) },
             addresses.filter { !before.contains($0) || anew.contains($0) }

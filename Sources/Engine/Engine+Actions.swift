@@ -79,9 +79,7 @@ extension Engine {
     private func sendAdvert(_ priority: UInt8, for id: RouterID) {
         // Not the router itself: while a copy of it is at hand, counting an advert would copy all its counters.
         guard let outgoing = Outgoing(priority, of: id, in: node), let source = outgoing.source,
-            let link = table.link(named: outgoing.configuration.interface),
-            let port = ports.advertPort(
-                SocketTag(family: outgoing.configuration.family, interfaceIndex: link.index))
+            let port = advertPort(of: id, outgoing.configuration)
         else {
             node.count(.advertSendErrors, for: id)
             return
@@ -90,6 +88,21 @@ extension Engine {
         send(outgoing.advert, of: id, outgoing.configuration, from: source, through: port)
         if let twin = outgoing.twin { send(twin, of: id, outgoing.configuration, from: source, through: port) }
         judgeSending(of: id, awaited: outgoing.awaited)
+    }
+
+    /// Where the adverts of a router leave: its virtual hardware address, which is put up for the first of them, or its interface.
+    private func advertPort(of id: RouterID, _ configuration: VirtualRouterConfiguration) -> AdvertPort? {
+        if configuration.usesVirtualMAC, let record = records[id], let link = virtualLink(of: record) {
+            do throws(KernelError) {
+                try raise(link, needsIPv6: configuration.family == .ipv6)
+                return link.port
+            } catch {
+                tell(error, for: id)
+                return nil
+            }
+        }
+        guard let link = table.link(named: configuration.interface) else { return nil }
+        return ports.advertPort(SocketTag(family: configuration.family, interfaceIndex: link.index))
     }
 
     /// Tells the election when nobody could be sent to, and when somebody can again.
@@ -284,15 +297,21 @@ struct Outlet {
     let index: UInt32
     let link: LinkState
     let hardware: MACAddress
+    let name: String
     /// For IPv6: the kernel answers as a router there.
-    lazy var isRouter = Forwarding.isOn(interface: link.name)
+    lazy var isRouter = Forwarding.isOn(interface: name)
 }
 
 extension Engine {
     /// The way to the neighbours of an interface; nil while there is none.
     func outlet(_ index: UInt32) -> Outlet? {
+        // The frames of a virtual hardware address leave by the interface below, whose port is open already.
+        if let virtual = virtualLink(index: index) {
+            guard let link = table.links[virtual.key.parent], link.isUp else { return nil }
+            return Outlet(index: index, link: link, hardware: virtual.key.hardware, name: virtual.name)
+        }
         guard let link = table.links[index], link.hasNeighbours, let hardware = link.hardwareAddress else { return nil }
-        return Outlet(index: index, link: link, hardware: hardware)
+        return Outlet(index: index, link: link, hardware: hardware, name: link.name)
     }
 }
 

@@ -56,6 +56,13 @@ struct Claim {
 extension Engine {
     func claim(_ addresses: [InterfaceAddress], for id: RouterID) {
         guard let record = records[id] else { return }
+        do throws(KernelError) {
+            try raise(for: record, addresses)
+        } catch {
+            tell(error, for: id)
+            if let first = addresses.first { claimFailed(first, error.code, for: id) }
+            return
+        }
         let home = homes(of: record)
         var placed: [PlacedAddress] = []
         var left: [PlacedAddress] = []
@@ -70,7 +77,10 @@ extension Engine {
                 left.append(PlacedAddress(address: address, index: old))
             }
         }
-        if !left.isEmpty { remove(dropFromClaim(left, of: id), for: id) }
+        if !left.isEmpty {
+            lowerAfter(left, of: id)
+            remove(dropFromClaim(left, of: id), for: id)
+        }
         for place in placed {
             records[id]?.places[place.address] = place.index
             claimants[place] = id

@@ -134,6 +134,8 @@ extension Engine {
             watchRouting()
             enterAll()
             isCommitted = true
+            lowerIdleVirtualLinks()
+            removeUnwantedVirtualLinks()
             removeLeftovers()
             // Tables may be long, and masters that are resumed are silent meanwhile.
             if resumable.isEmpty { removeRoutingLeftovers() } else { seeksRoutingLeftovers = true }
@@ -229,7 +231,7 @@ extension Engine {
         reporter.markDirty(claimants(of: changes.byUs).filter { !claiming.contains($0) })
         guard !changes.interfaces.isEmpty || !changes.removed.isEmpty || !changes.moved.isEmpty else { return }
         var touched: [RouterID] = []
-        for name in changes.interfaces {
+        for name in changes.interfaces + parents(of: changes.interfaces) {
             guard let users = members[name], !users.isEmpty else { continue }
             refreshFacts(of: name)
             touched += users
@@ -244,8 +246,11 @@ extension Engine {
         for id in touched {
             // Also while others of a claim are still being put on: what is lost of it is then put on again.
             guard let router = node.router(id), router.isAdvertising, let record = records[id] else { continue }
+            let virtual = virtualLink(of: record)
             let gone = places(of: router.wantedAddresses, record).filter { placed in
                 if let last = record.places[placed.address], last != placed.index { return true }
+                // Somebody put it down, which has taken those of IPv6 off.
+                if virtual?.index == placed.index, virtual?.isRaised == false { return true }
                 return changes.removed.contains(placed) && !table.isPresent(placed.address, on: placed.index)
             }
             guard !gone.isEmpty else { continue }
@@ -282,6 +287,11 @@ extension Engine {
         }
         facts.foreign = foreign(virtual, on: link.index)
         let speakers = users.filter { $0.configuration.interface == name }
+        facts.virtualMACErrors = makeVirtualLinks(for: speakers, on: link)
+        for record in speakers {
+            if let macvlan = virtualLink(of: record) { facts.foreign += foreign(virtual, on: macvlan.index) }
+        }
+        facts.foreign.sort()
         if speakers.contains(where: { $0.configuration.isUnicast }) {
             facts.networks = table.networks(on: link.index, excluding: virtual)
         }
@@ -294,6 +304,7 @@ extension Engine {
         let holdsSubnet = users.contains { record in
             record.configuration.addresses.contains {
                 $0.isInSubnet && record.configuration.interface(of: $0) == name
+                    && !record.configuration.isBehindVirtualMAC($0)
             }
         }
         if holdsSubnet, !requests.hasPromotedSecondaries(on: link.index) { requests.promoteSecondaries(on: link.index) }
@@ -381,6 +392,7 @@ extension Engine {
         closePorts { !wanted.contains($0) }
         closeTaps(exceptOn: used)
         addressTaps()
+        removeUnwantedVirtualLinks()
         leaveUnwantedGroups()
     }
 

@@ -21,6 +21,7 @@ extension Engine {
         hasYielded = true
         vitals?.promise(0)
         finishReleases()
+        linkKeeper?.abandon()
         mark(.leaving)
         let end = Clock.monotonic() + Self.yieldPatience
         reporter.markDirty(node.routerIDs)

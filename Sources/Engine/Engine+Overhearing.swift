@@ -120,7 +120,7 @@ extension Engine {
         switch heard {
         case .claim(let claim):
             // A switch may send our own frames back to us (checklist ACD-08).
-            guard !table.isOwn(claim.hardware) else { return }
+            guard !table.isOwn(claim.hardware) || claim.hardware.isVirtualRouter else { return }
             resolve(claim, on: tap)
             node.claimHeard(
                 claim, speakers: tap.speakers, interfaceIndex: tap.index, at: now, appendingTo: &actions)
@@ -134,7 +134,8 @@ extension Engine {
 
     private func judge(_ advert: AdvertGlimpse, _ stamp: Int64, on tap: WireTap) {
         let source = advert.origin.source
-        guard isCommitted, !table.isOwn(advert.hardware),
+        // All routers of an election may share the address that their adverts come from; ours never come in.
+        guard isCommitted, !table.isOwn(advert.hardware) || advert.hardware.isVirtualRouter,
             advert.destination.isGroup || table.isOwn(advert.destination),
             let port = ports.advertPort(SocketTag(family: source.family, interfaceIndex: tap.index))
         else { return }

@@ -9,7 +9,9 @@ extension Engine {
     /// Finds the interface that each address of a router belongs on now; nil while it is not there.
     func homes(of record: RouterRecord) -> (InterfaceAddress) -> UInt32? {
         let configuration = record.configuration
-        let own = table.link(named: configuration.interface)?.index
+        let own =
+            configuration.usesVirtualMAC
+            ? virtualLink(of: record)?.index : table.link(named: configuration.interface)?.index
         guard !configuration.addressOptions.isEmpty else { return { _ in own } }
         var others: [String: UInt32] = [:]
         for name in configuration.otherInterfaces { others[name] = table.link(named: name)?.index }

@@ -23,6 +23,7 @@ extension Engine {
             retryRemovals()
             tendRouting()
             tellLeaseFailures()
+            tendVirtualLinks()
             reportStrays()
             if let name = framesAwaited.popLast(), let link = table.link(named: name) { ports.prepareFrames(on: link) }
             markNextRouters()

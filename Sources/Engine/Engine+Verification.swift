@@ -41,7 +41,8 @@ extension Engine {
         guard node.look(at: id, { $0.stateName }) == .master, let record = records[id] else { return }
         var homes: [IPAddress: UInt32] = [:]
         for placed in places(of: record.configuration.addresses, record) where outlet(placed.index) != nil {
-            homes[placed.address.address] = placed.index
+            // Behind a virtual hardware address it is the segment of the interface below.
+            homes[placed.address.address] = virtualLink(index: placed.index)?.key.parent ?? placed.index
         }
         guard !homes.isEmpty else { return }
         let moment = Clock.monotonic()
@@ -128,7 +129,7 @@ extension Engine {
     private func ask(_ question: Verifier.Waiting, at moment: Int64) {
         guard let run = verifier.runs[question.router], let index = run.places[question.address],
             let link = table.links[index],
-            let own = link.hardwareAddress, isHeld(question)
+            let own = hardware(of: question, on: link), isHeld(question)
         else { return }
         let around = surroundings(question.address.family, index: index, at: moment)
         let neighbor = around?.hardware(of: question.target)
@@ -159,11 +160,20 @@ extension Engine {
 
     /// The echo request alone: the target has just been told where the address is.
     private func ping(_ question: Verifier.Waiting, at neighbor: MACAddress, _ run: Verifier.Run, on link: LinkState) {
-        guard let own = link.hardwareAddress else { return }
+        guard let own = hardware(of: question, on: link) else { return }
         let request = EchoMessage(
             .request, from: question.address, to: question.target, identifier: verifier.identifier,
             sequence: run.number)
         _ = send(request.frame(from: own, to: neighbor), on: link)
+    }
+
+    /// What the address is behind.
+    private func hardware(of question: Verifier.Waiting, on link: LinkState) -> MACAddress? {
+        guard let configuration = records[question.router]?.configuration, configuration.usesVirtualMAC,
+            let address = configuration.addresses.first(where: { $0.address == question.address }),
+            configuration.isBehindVirtualMAC(address)
+        else { return link.hardwareAddress }
+        return .virtualRouter(configuration.vrid, family: configuration.family)
     }
 
     /// Nobody is told that an address is here which is not.

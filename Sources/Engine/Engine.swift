@@ -68,6 +68,10 @@ package final class Engine {
     let requests: NetlinkRequests
     let leases: LeaseKeeper
     let resetter: ConnectionResetter
+    /// Macvlans of virtual hardware addresses, who puts them down, and those that are being removed.
+    var virtualLinks: [VirtualLinkKey: VirtualLink] = [:]
+    var linkKeeper: LinkKeeper?
+    var removedLinks: Set<UInt32> = []
     /// Claims that are under way, each of another router, the oldest first.
     var claims: [Claim] = []
     /// Releases that are under way.
@@ -189,6 +193,7 @@ package final class Engine {
         }
         finishReleases()
         releaseWhatIsLeft()
+        removeVirtualLinks()
         vitals?.promise(0)
         reporter.markDirty(Array(records.keys))
         _ = reporter.flushSnapshots { snapshot(of: $0) }

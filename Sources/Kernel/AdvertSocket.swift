@@ -37,6 +37,17 @@ package struct AdvertSocket: ~Copyable {
         self = socket
     }
 
+    /// Opens one that only sends, from the addresses of another interface: those of a virtual hardware address come from the one below
+    /// (checklist LX-22). It joins no group, and what comes in finds no room.
+    package init(sendingFrom family: AddressFamily, interface: String, index: UInt32) throws(SystemError) {
+        let socket = try AdvertSocket(opening: family, interface: interface, index: index)
+        let number = socket.descriptor.number
+        guard vipd_set_receive_queue(number, 1) == 0,
+            family == .ipv4 || vipd_set_option(number, Int32(IPPROTO_IPV6), IPV6_FREEBIND, 1) == 0
+        else { throw SystemError("setsockopt", "\(family) advert socket on \(interface)") }
+        self = socket
+    }
+
     /// Takes over a socket that another process opened with `init(opening:interface:index:)`.
     package init(adopting descriptor: consuming Descriptor, family: AddressFamily, index: UInt32) {
         self.descriptor = descriptor

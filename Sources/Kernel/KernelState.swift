@@ -30,10 +30,12 @@ package struct LinkState: Hashable, Sendable {
     package var hardwareAddress: MACAddress?
     package var mtu: UInt32
     package var isLoopback: Bool
+    /// Nil where it is none.
+    package var macvlan: MacvlanState?
 
     package init(
         index: UInt32, name: String, isUp: Bool, hasCarrier: Bool, hardwareAddress: MACAddress?, mtu: UInt32,
-        isLoopback: Bool
+        isLoopback: Bool, macvlan: MacvlanState? = nil
     ) {
         self.index = index
         self.name = name
@@ -42,6 +44,7 @@ package struct LinkState: Hashable, Sendable {
         self.hardwareAddress = hardwareAddress
         self.mtu = mtu
         self.isLoopback = isLoopback
+        self.macvlan = macvlan
     }
 }
 

@@ -118,18 +118,24 @@ package enum NetlinkParser {
             isLoopback: flags & 0x8 != 0)
         var operationalState: UInt8 = 0
         var isWireless = false
+        var macvlan = MacvlanState(parent: 0, alias: "")
+        var isMacvlan = false
         bytes.forEachAttribute(in: (body.lowerBound + 16)..<body.upperBound) { type, value in
             switch type {
             case 1 where value.count == 6:  // IFLA_ADDRESS
                 link.hardwareAddress = bytes.hardware(in: value)
             case 3: link.name = bytes.text(in: value)  // IFLA_IFNAME
             case 4 where value.count == 4: link.mtu = bytes.number32(at: value.lowerBound) ?? 0  // IFLA_MTU
+            case 5 where value.count == 4: macvlan.parent = bytes.number32(at: value.lowerBound) ?? 0  // IFLA_LINK
             case 11: isWireless = true  // IFLA_WIRELESS
+            case 18: isMacvlan = bytes.text(ofAttribute: 1, in: value) == "macvlan"  // IFLA_LINKINFO, IFLA_INFO_KIND
+            case 20: macvlan.alias = bytes.text(in: value)  // IFLA_IFALIAS
             case 16 where value.count == 1: operationalState = bytes[value.lowerBound]  // IFLA_OPERSTATE
             default: break
             }
         }
         if isWireless { return nil }
+        if isMacvlan { link.macvlan = macvlan }
         // IFF_LOWER_UP; IF_OPER_UNKNOWN 0, IF_OPER_UP 6.
         link.hasCarrier = flags & 0x1_0000 != 0 && (operationalState == 0 || operationalState == 6)
         return link
@@ -165,6 +171,18 @@ package enum NetlinkParser {
         return AddressState(
             interfaceIndex: index, address: InterfaceAddress(address: own, prefixLength: prefixLength), tag: tag,
             flags: flags, scope: scope, label: label)
+    }
+
+    /// The IPv4 settings in the first RTM_NEWLINK in `bytes`, in the order of IPV4_DEVCONF_*; empty without IPv4.
+    static func ipv4Settings(_ bytes: Span<UInt8>) -> [UInt32] {
+        guard let message = NetlinkMessage(in: bytes, at: 0), message.type == Netlink.newLink, message.body.count >= 16
+        else { return [] }
+        let attributes = (message.body.lowerBound + 16)..<message.body.upperBound
+        guard let families = bytes.attribute(26, in: attributes),  // IFLA_AF_SPEC
+            let family = bytes.attribute(UInt16(Netlink.familyIPv4), in: families),
+            let settings = bytes.attribute(1, in: family)  // IFLA_INET_CONF
+        else { return [] }
+        return stride(from: settings.lowerBound, to: settings.upperBound, by: 4).compactMap { bytes.number32(at: $0) }
     }
 
     /// The way out and whether it is direct, of the first RTM_NEWROUTE (struct rtmsg and its attributes) in `bytes`.
@@ -217,6 +235,20 @@ extension Span where Element == UInt8 {
         var value: UInt32 = 0
         for index in 0..<4 { value |= UInt32(self[offset + index]) << (8 * UInt32(index)) }
         return UInt32(littleEndian: value)
+    }
+
+    /// The value of the first attribute of this type.
+    func attribute(_ wanted: UInt16, in range: Range<Int>) -> Range<Int>? {
+        var found: Range<Int>?
+        forEachAttribute(in: range) { type, value in
+            if type == wanted, found == nil { found = value }
+        }
+        return found
+    }
+
+    /// The text of the first attribute of this type.
+    func text(ofAttribute type: UInt16, in range: Range<Int>) -> String? {
+        attribute(type, in: range).map { text(in: $0) }
     }
 
     /// Up to the first zero octet.

@@ -19,6 +19,8 @@ struct NetlinkRequest: ~Copyable {
         case rules
         case routing(RoutingEntry)
         case address(InterfaceAddress, index: UInt32)
+        case interface(UInt32)
+        case named(String)
 
         var text: String {
             switch self {
@@ -31,6 +33,8 @@ struct NetlinkRequest: ~Copyable {
             case .rules: "rules"
             case .routing(let entry): "\(entry)"
             case .address(let address, let index): "\(address) on \(Interface.name(of: index))"
+            case .interface(let index): Interface.name(of: index)
+            case .named(let name): name
             }
         }
     }
@@ -108,6 +112,11 @@ struct NetlinkRequest: ~Copyable {
                 0, 0, 0, nil, 0, 0)
         }
         return unsafe try NetlinkRequest("RTM_DELADDR", .address(wanted, index: index), message)
+    }
+
+    /// Puts more into the message; `body` is negative when libnl has no room for it.
+    borrowing func extend(_ body: (OpaquePointer) -> Int32) throws(KernelError) {
+        guard unsafe body(message) >= 0 else { throw failure(ENOMEM) }
     }
 
     /// Sends the message on a connected socket of libnl and returns the sequence number that its answers carry.

@@ -47,6 +47,7 @@ extension VirtualRouterConfiguration {
         }
         writer.write(gatesClaim)
         writer.write(gatesRelease)
+        writer.write(usesVirtualMAC)
     }
 
     init(from reader: inout Reader) throws(MessageError) {
@@ -95,6 +96,7 @@ extension VirtualRouterConfiguration {
             return CheckReference(check: check, effect: try CheckEffect(from: &reader))
         }
         let gatesClaim = try reader.bool()
+        let gatesRelease = try reader.bool()
         self.init(
             interface: interface, vrid: vrid, version: version, alsoVersion2: alsoVersion2, priority: priority,
             advertisementInterval: interval, preempt: preempt, preemptDelay: preemptDelay, startDelay: startDelay,
@@ -105,7 +107,7 @@ extension VirtualRouterConfiguration {
             lease: lease, resetsConnections: resetsConnections, conflictCheck: conflictCheck,
             verification: VerificationPlan(isOn: isVerified, targets: targets), obeysFiltered: obeysFiltered,
             checks: checks,
-            gatesClaim: gatesClaim, gatesRelease: try reader.bool())
+            gatesClaim: gatesClaim, gatesRelease: gatesRelease, usesVirtualMAC: try reader.bool())
     }
 }
 

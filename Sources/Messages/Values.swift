@@ -128,6 +128,10 @@ extension Fault {
             writer.write(UInt8(13))
             entry.write(to: &writer)
             writer.write(process)
+        case .virtualMAC(let interface, let code):
+            writer.write(UInt8(14))
+            writer.write(interface)
+            writer.write(code)
         }
     }
 
@@ -161,6 +165,9 @@ extension Fault {
         case 13:
             let entry = try RoutingEntry(from: &reader)
             self = .routingRemoved(entry, by: try reader.text())
+        case 14:
+            let interface = try reader.text()
+            self = .virtualMAC(interface: interface, try reader.integer(Int32.self))
         case let other: throw .unknown(other)
         }
     }

@@ -38,7 +38,7 @@ package enum ProtocolEvent: String, Hashable, Sendable, CaseIterable {
             case .interfaceMissing, .interfaceDown, .noCarrier, .addressInterface, .socket, .cannotSend:
                 self = .interfaceDown
             case .noSourceAddress: self = .noPrimaryIPAddress
-            case .claim, .addressRemoved, .addressNotOurs: self = .noVirtualIPAddresses
+            case .claim, .addressRemoved, .addressNotOurs, .virtualMAC: self = .noVirtualIPAddresses
             case .check, .gate, .routing, .routingRemoved: self = .shutdown
             }
         case .recovered:
@@ -46,7 +46,7 @@ package enum ProtocolEvent: String, Hashable, Sendable, CaseIterable {
             case .interfaceMissing, .interfaceDown, .noCarrier, .addressInterface, .socket, .cannotSend:
                 self = .interfaceUp
             case .noSourceAddress: self = .primaryIPAddress
-            case .claim, .addressRemoved, .addressNotOurs: self = .virtualIPAddresses
+            case .claim, .addressRemoved, .addressNotOurs, .virtualMAC: self = .virtualIPAddresses
             case .check, .gate, .routing, .routingRemoved, nil: self = .startup
             }
         }

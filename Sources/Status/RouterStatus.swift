@@ -71,7 +71,7 @@ package struct RouterStatus: Hashable, Sendable, Codable {
     package var skewTime: Int64
     /// `local-address`: the address adverts are sent from; null while there is none.
     @OrNull package var localAddress: String?
-    /// `virtual-mac`: always null: the addresses are answered for with the interface's own hardware address.
+    /// `virtual-mac`: the hardware address that the addresses are answered for with; null where it is the interface's own.
     @OrNull package var virtualMac: String?
     /// `master`: who holds the addresses as far as this host knows; null while nobody is known.
     @OrNull package var master: MasterStatus?

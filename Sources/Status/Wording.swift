@@ -125,6 +125,7 @@ extension Fault {
         case .socket: "socket"
         case .check: "check"
         case .gate: "gate-claim"
+        case .virtualMAC: "virtual-mac"
         case .claim: "claim"
         case .cannotSend: "cannot-send"
         case .addressRemoved: "address-removed"
@@ -153,6 +154,10 @@ extension Fault {
             "\(checks.subject(check)): \(failure.reason)"
         case .gate(let failure):
             "gate-claim: \(failure.reason)"
+        case .virtualMAC(let interface, EEXIST):
+            "an interface \(interface) is there and was not made by vipd, which needs this name; remove or rename it"
+        case .virtualMAC(let interface, let code):
+            "the interface \(interface) of the virtual hardware address cannot be used: \(errorText(code))"
         case .claim(let failure):
             "the kernel refused \(failure.address): \(errorText(failure.code))\(failure.code == EPERM ? " (needs CAP_NET_ADMIN)" : "")"
         case .cannotSend(let code):
@@ -201,7 +206,7 @@ extension Fault {
         switch self {
         case .check(let check, _): check
         case .interfaceMissing, .interfaceDown, .noCarrier, .addressInterface, .noSourceAddress, .socket, .gate, .claim,
-            .cannotSend, .addressRemoved, .addressNotOurs, .routing, .routingRemoved:
+            .virtualMAC, .cannotSend, .addressRemoved, .addressNotOurs, .routing, .routingRemoved:
             nil
         }
     }
@@ -210,7 +215,7 @@ extension Fault {
     package var reason: String? {
         switch self {
         case .check(_, let failure), .gate(let failure): failure.reason
-        case .socket(let code), .cannotSend(let code): errorText(code)
+        case .socket(let code), .cannotSend(let code), .virtualMAC(_, let code): errorText(code)
         case .claim(let failure): errorText(failure.code)
         case .routing(let failure): errorText(failure.code)
         case .interfaceMissing, .interfaceDown, .noCarrier, .addressInterface, .noSourceAddress, .addressRemoved,

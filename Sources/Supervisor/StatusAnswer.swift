@@ -105,6 +105,9 @@ extension RouterStatus {
                 interface: election.interface(of: address))
         }
         setRouting(election.routing, present: snapshot?.routing ?? [])
+        if election.usesVirtualMAC {
+            virtualMac = "\(MACAddress.virtualRouter(election.vrid, family: election.family))"
+        }
         lease = election.leaseSeconds
         gateReleaseTimeoutMs = router.configuration.gateRelease?.timeout.roundedMilliseconds
         handoverLimitMs =

@@ -79,6 +79,7 @@ extension Supervisor {
         for warning in configuration.warnings {
             log.write(.warning, "configuration-warning", ["text": warning.description])
         }
+        for text in HostSettings.warnings(for: configuration) { log.write(.warning, "host-setting", ["text": text]) }
     }
 
     private func apply(_ configuration: Configuration, _ answers: [(ControlReply) -> Void]) {

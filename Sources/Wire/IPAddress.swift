@@ -174,6 +174,9 @@ package struct MACAddress: Hashable, Sendable {
     /// Of a group, or of all: more than one may receive frames for it.
     package var isGroup: Bool { octet(0) & 1 == 1 }
 
+    /// One of those that routers of an election share (RFC 9568 §7.3); whose frame it is cannot be seen.
+    package var isVirtualRouter: Bool { bits >> 8 == 0x5E_0001 || bits >> 8 == 0x5E_0002 }
+
     package static let broadcast = MACAddress(bits: .max)
     package static let zero = MACAddress(bits: 0)
 

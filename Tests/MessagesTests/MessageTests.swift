@@ -39,6 +39,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             .interfaceMissing, .interfaceDown, .noCarrier, .noSourceAddress, .socket(1), .gate(.timedOut),
             .claim(ClaimFailure(address: vip6, code: 13)), .routing(RoutingFailure(entry: routing[2], code: -1)),
             .routingRemoved(route, by: "ip (process 7)"),
+            .virtualMAC(interface: "vipd4-2-51", 17),
         ] + InterfaceTrouble.allCases.map { .addressInterface("eth1", $0) } + failures.map { .check(CheckID(7), $0) }
 
     static let causes: [Cause] =
@@ -107,7 +108,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         checks: [
             CheckReference(check: CheckID(1), effect: .fault), CheckReference(check: CheckID(2), effect: .weight(-253)),
             CheckReference(check: CheckID(3), effect: .lastResort),
-        ], gatesClaim: true, gatesRelease: false)
+        ], gatesClaim: true, gatesRelease: false, usesVirtualMAC: true)
 
     static func leased(_ lease: LeasePolicy) -> VirtualRouterConfiguration {
         var configuration = configuration

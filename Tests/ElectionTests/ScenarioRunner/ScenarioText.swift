@@ -62,6 +62,7 @@ struct ScenarioWording {
         case .noCarrier: "no carrier"
         case .interfaceDown: "interface down"
         case .interfaceMissing: "interface missing"
+        case .virtualMAC(let interface, let code): "no \(interface), errno \(code)"
         case .addressInterface(let name, let trouble): "\(name) of addresses \(trouble)"
         case .noSourceAddress: "no source address"
         case .socket(let code): "socket, errno \(code)"

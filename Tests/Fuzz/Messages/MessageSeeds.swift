@@ -28,8 +28,8 @@ private let configuration = VirtualRouterConfiguration(
     ], gatesClaim: true, gatesRelease: true)
 
 private let faults: [Fault] = [
-    .interfaceMissing, .interfaceDown, .noCarrier, .addressInterface("eth1", .down), .noSourceAddress, .socket(1),
-    .gate(.timedOut),
+    .interfaceMissing, .interfaceDown, .noCarrier, .addressInterface("eth1", .down),
+    .virtualMAC(interface: "vipd6-7-5", 17), .noSourceAddress, .socket(1), .gate(.timedOut),
     .check(check, .exited(3)), .check(check, .notStarted(12)), .claim(ClaimFailure(address: vip6, code: 13)),
     .routing(RoutingFailure(entry: routing[0], code: 17)), .routingRemoved(routing[1], by: "ip"),
 ]
