@@ -72,7 +72,8 @@ extension Engine {
         try requests.make(key)
         do throws(KernelError) {
             guard let made = try requests.link(named: key.name), made.suits(key) else {
-                throw KernelError("RTM_NEWLINK", key.name, code: EIO, explanation: "it is not there as it was made")
+                throw KernelError(
+                    "RTM_NEWLINK", key.name, code: EOPNOTSUPP, explanation: "it is not there as it was made")
             }
             try take(made, as: key, on: parent)
         } catch {
@@ -189,9 +190,11 @@ extension Engine {
     func lowerAfter(_ placed: [PlacedAddress], of id: RouterID) {
         guard !virtualLinks.isEmpty, let places = records[id]?.places else { return }
         let going = Set(placed.map(\.address))
+        // The successor has them all when it announces the first, and what is sent to the shared address goes there already.
+        let resigns = node.look(at: id) { $0.stateName } == .resigning
         for index in Set(placed.map(\.index)) {
             guard let link = virtualLink(index: index) else { continue }
-            if !places.contains(where: { $0.value == index && !going.contains($0.key) }) { lower(link) }
+            if resigns || !places.contains(where: { $0.value == index && !going.contains($0.key) }) { lower(link) }
         }
     }
 
@@ -250,6 +253,7 @@ extension Engine {
     func removeVirtualLinks() {
         linkKeeper?.finish(with: requests)
         for link in virtualLinks.values {
+            mark(.leaving)
             removeAtOnce(link.index)
             virtualLinks[link.key] = nil
             restore(link.key.parent, link.original)
@@ -282,7 +286,12 @@ extension Engine {
         var parents: [UInt32: ParentSettings] = [:]
         for link in virtualLinks.values { parents[link.key.parent] = link.original.needed }
         for (parent, needed) in parents { repair(Self.settings(of: needed), on: parent, atLeast: true) }
-        for link in virtualLinks.values.lazy.filter({ $0.isRaised }).prefix(Self.settingsPerLook) {
+        let raised = virtualLinks.values.filter(\.isRaised)
+        guard !raised.isEmpty else { return }
+        // Of many others the next time.
+        let first = Int(nextSnapshot / Self.snapshotPeriod) * Self.settingsPerLook % raised.count
+        for place in 0..<min(Self.settingsPerLook, raised.count) {
+            let link = raised[(first + place) % raised.count]
             repair(Self.wantedSettings, on: link.index, atLeast: false)
         }
     }

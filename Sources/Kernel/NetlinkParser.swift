@@ -174,7 +174,7 @@ package enum NetlinkParser {
     }
 
     /// The IPv4 settings in the first RTM_NEWLINK in `bytes`, in the order of IPV4_DEVCONF_*; empty without IPv4.
-    static func ipv4Settings(_ bytes: Span<UInt8>) -> [UInt32] {
+    package static func ipv4Settings(_ bytes: Span<UInt8>) -> [UInt32] {
         guard let message = NetlinkMessage(in: bytes, at: 0), message.type == Netlink.newLink, message.body.count >= 16
         else { return [] }
         let attributes = (message.body.lowerBound + 16)..<message.body.upperBound

@@ -22,6 +22,7 @@ public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 
     promise(twice == events + events, "the same octets say the same, and nothing before is touched")
     checkHeader(octets)
     checkNeighborhood(octets)
+    promise(NetlinkParser.ipv4Settings(octets.span).count <= octets.count / 4, "a setting has four octets")
     return 0
 }
 
