@@ -78,7 +78,6 @@ extension Engine {
             }
         }
         if !left.isEmpty {
-            lowerAfter(left, of: id)
             remove(dropFromClaim(left, of: id), for: id)
         }
         for place in placed {

@@ -28,6 +28,15 @@ struct Release {
         self.routing = routing[...]
     }
 
+    /// Something of it may have been taken off.
+    private var hasBegun = false
+
+    /// Whether this is the beginning.
+    mutating func begin() -> Bool {
+        defer { hasBegun = true }
+        return !hasBegun
+    }
+
     mutating func hold(for look: UInt64, until moment: Int64) { hold = (look, moment) }
 
     mutating func lookEnded(_ look: UInt64) { if let hold, hold.look <= look { self.hold = nil } }
@@ -147,6 +156,8 @@ extension Engine {
 
     /// Goes on until this time (CLOCK_MONOTONIC, nanoseconds); false when only the time ran out.
     private func advance(_ release: inout Release, until end: Int64) -> Bool {
+        // Not before the resets have left by it.
+        if release.begin() { lowerAfter(release.addresses, of: release.router) }
         while let routed = release.nextRouting() {
             takeOff(routed, of: release.router)
             if !release.isEmpty, Clock.monotonic() >= end { return false }

@@ -187,7 +187,7 @@ extension Engine {
     }
 
     /// These addresses are about to be taken off: the macvlan goes down that none of the router's will be on.
-    func lowerAfter(_ placed: [PlacedAddress], of id: RouterID) {
+    func lowerAfter(_ placed: ArraySlice<PlacedAddress>, of id: RouterID) {
         guard !virtualLinks.isEmpty, let places = records[id]?.places else { return }
         let going = Set(placed.map(\.address))
         // The successor has them all when it announces the first, and what is sent to the shared address goes there already.
