@@ -94,7 +94,9 @@ extension Engine {
         let placed = addresses.compactMap { address in
             (record.places[address] ?? home(address)).map { PlacedAddress(address: address, index: $0) }
         }
-        let isResetting = record.configuration.resetsConnections && !resetter.isUseless
+        // A reset from the shared hardware address would lead the switch back to this host, when another one is master already.
+        let isResetting =
+            record.configuration.resetsConnections && !record.configuration.usesVirtualMAC && !resetter.isUseless
         let routing = takeUnwanted(of: id)
         remove(dropFromClaim(placed, of: id), behind: routing, resetting: isResetting, for: id)
         for address in addresses { records[id]?.places[address] = nil }
@@ -156,7 +158,6 @@ extension Engine {
 
     /// Goes on until this time (CLOCK_MONOTONIC, nanoseconds); false when only the time ran out.
     private func advance(_ release: inout Release, until end: Int64) -> Bool {
-        // Not before the resets have left by it.
         if release.begin() { lowerAfter(release.addresses, of: release.router) }
         while let routed = release.nextRouting() {
             takeOff(routed, of: release.router)

@@ -134,3 +134,21 @@ def test_an_address_that_a_reload_takes_out_is_left_by_its_clients_alone(lab, fa
     agent.change(addresses=[family.vip_prefix()])
     agent.reload()
     assert ending(goes, 3)[0] == "reset" and ending(stays, 0.5)[0] == "nothing"
+
+
+def test_no_reset_leads_the_switch_back_to_a_shared_hardware_address(lab, family):
+    """Its successor has the address already, and one frame of the old master would be enough. Clients learn from the new master's kernel."""
+    a, b = start_pair(lab, family, virtual_mac=True)
+    serve(lab["a"], family)
+    moved = connect(lab["client"], family, family.vip())
+    shared = lab["client"].neighbour(family.vip())
+    assert shared.startswith("00:00:5e:00:0")
+    capture = Capture(lab["client"], expression="tcp or ip proto 112 or ip6 proto 112")
+    a.cli("handover", "database", "--for", "1h")
+    b.wait_state("master")
+    assert ending(moved, 1)[0] == "nothing"
+    assert not resets(capture, family, family.vip()) and lab.port_of(shared) == "b"
+    moved.send(b"x")
+    assert ending(moved, 3)[0] == "reset"
+    wait_until(lambda: resets(capture, family, family.vip()), 3, "the reset on the wire")
+    assert lab.port_of(shared) == "b"
