@@ -33,7 +33,7 @@ final class ConnectionResetter {
     private(set) var isUseless = false
 
     /// Starts the thread.
-    init() throws(SystemError) { worker = try Worker() }
+    init() throws(SystemError) { worker = try Worker(name: "reset") }
 
     /// For the poller: readable when `takeDone` has something to tell.
     var number: Int32 { worker.number }
@@ -59,7 +59,6 @@ final class ConnectionResetter {
             // The supervisor gives every thread of the engine the loop's class of priority; what takes as long as it takes must not
             // have it. A thread may always give it up.
             try? ProcessScheduling.setPriority(0, of: 0)
-            RealTimeProcess.nameThread("reset")
             var outcome = Outcome()
             do throws(KernelError) {
                 outcome.count = try Connections.reset(of: addresses)

@@ -86,7 +86,10 @@ extension Engine {
             let here = addresses.filter { run.places[$0] == index }
             for family in AddressFamily.allCases where here.contains(where: { $0.family == family }) {
                 guard let around = surroundings(family, index: index, at: moment) else { continue }
-                if let gateway = around.gateway { verification.ask(gateway, as: .gateway, about: here) }
+                // The other hosts may send to everywhere by an address that this one has now.
+                if let gateway = around.gateway, !addresses.contains(gateway) {
+                    verification.ask(gateway, as: .gateway, about: here)
+                }
                 guard takesNeighbors else { continue }
                 for neighbor in around.neighbors.prefix(Verifier.neighborLimit) where !table.isOwn(neighbor.hardware) {
                     verification.ask(neighbor.address, as: .neighbor, about: here)
@@ -111,8 +114,9 @@ extension Engine {
         let tag = SocketTag(family: family, interfaceIndex: index)
         if let known = surroundings[tag], moment - known.read < Surroundings.age { return known }
         do throws(KernelError) {
+            let gateway = try requests.gateway(family, index: index)
             let read = Surroundings(
-                read: moment, gateway: try requests.gateway(family, index: index),
+                read: moment, gateway: gateway.flatMap { table.isOwn($0) ? nil : $0 },
                 neighbors: try requests.neighbors(family, index: index))
             surroundings[tag] = read
             return read

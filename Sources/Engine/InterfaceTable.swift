@@ -144,6 +144,11 @@ struct InterfaceTable {
     /// One of this host's interfaces has this hardware address.
     func isOwn(_ hardware: MACAddress) -> Bool { links.values.contains { $0.hardwareAddress == hardware } }
 
+    /// Whether an address is on any interface, whoever put it there. Looks through all of them.
+    func isOwn(_ address: IPAddress) -> Bool {
+        addresses.values.contains { $0.all.contains { $0.address.address == address } }
+    }
+
     func link(named name: String) -> LinkState? { indexes[name].flatMap { links[$0] } }
 
     func isPresent(_ address: InterfaceAddress, on index: UInt32) -> Bool { addresses[index]?[address] != nil }

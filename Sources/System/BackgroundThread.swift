@@ -38,10 +38,14 @@ package final class Worker: Sendable {
     private let wanted: WakeDescriptor
     private let finished: WakeDescriptor
 
-    package init() throws(SystemError) {
+    /// `name` is the thread's for ps(1), at most 15 octets; nil for that of the process.
+    package init(name: String? = nil) throws(SystemError) {
         wanted = try WakeDescriptor()
         finished = try WakeDescriptor()
-        try BackgroundThread.start { [self] in work() }
+        try BackgroundThread.start { [self] in
+            if let name { RealTimeProcess.nameThread(name) }
+            work()
+        }
     }
 
     /// Readable when `takeDone` has something to tell.

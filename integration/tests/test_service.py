@@ -79,7 +79,7 @@ def test_without_the_capability_to_set_addresses_the_router_is_in_fault(lab, fam
     assert a.process.poll() is None and not lab["a"].has(family.vip())
 
 
-def test_the_engine_is_a_loop_and_a_lease_thread_with_two_capabilities(lab):
+def test_the_engine_is_a_loop_and_threads_for_leases_and_resets_with_two_capabilities(lab):
     a = Agent(lab["a"], {"database": database(IPV4)}).start()
     a.wait_state("master")
     engine = a.engine_pid
@@ -87,7 +87,7 @@ def test_the_engine_is_a_loop_and_a_lease_thread_with_two_capabilities(lab):
     for thread in os.listdir(f"/proc/{engine}/task"):
         with open(f"/proc/{engine}/task/{thread}/comm", encoding="ascii") as file:
             threads[int(thread)] = file.read().strip()
-    assert sorted(threads.values()) == ["lease", "vipd-engine"] and threads[engine] == "vipd-engine"
+    assert sorted(threads.values()) == ["lease", "reset", "vipd-engine"] and threads[engine] == "vipd-engine"
     with open(f"/proc/{engine}/status", encoding="ascii") as file:
         status = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
     net_admin, net_raw = 1 << 12, 1 << 13

@@ -154,6 +154,14 @@ def test_without_anybody_to_ask_it_says_so_and_off_asks_nobody(lab, family):
     assert agent.cli("verify", "database").returncode == 0, "but when the operator wants to know"
 
 
+def test_nobody_asks_himself_when_the_address_is_the_gateway_of_the_other_hosts(lab, family):
+    for host in ("a", "b"):
+        lab[host].ip("-6" if family.ipv6 else "-4", "route", "replace", "default", "via", family.vip(), "dev", "eth0", "onlink")
+    a, _ = start_pair(lab, family)
+    found = verification(a)
+    assert found["verdict"] != "unanswered" and not [answer for answer in found["answers"] if answer["witness"] == "gateway"]
+
+
 def test_only_a_master_can_be_verified(lab):
     a, b = start_pair(lab, IPV4)
     refused = b.cli("verify", "database")
@@ -180,7 +188,7 @@ def test_nothing_is_asked_any_more_after_the_addresses_have_gone(lab, family):
 def test_of_many_addresses_some_stand_for_all_and_at_most_one_a_millisecond_is_asked(lab):
     gateway(lab, IPV4)
     capture = Capture(lab["client"], expression="icmp or arp")
-    addresses = [f"192.0.2.{number}" for number in range(100, 250)]
+    addresses = [f"192.0.2.{number}" for number in range(101, 251)]
     agent = Agent(lab["a"], {"database": database(IPV4, addresses=addresses)}).start()
     agent.wait_state("master")
     found = verification(agent)

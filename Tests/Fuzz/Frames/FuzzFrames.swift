@@ -31,6 +31,10 @@ public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 
         promise(NeighborSolicitation(frame: again.span) == solicitation, "a solicitation survives")
     }
     overhear(frame)
+    if let message = EchoMessage(frame: frame.span), let ethernet = EthernetHeader(frame: frame.span) {
+        let again = message.frame(from: ethernet.source, to: ethernet.destination)
+        promise(EchoMessage(frame: again.span) == message, "an echo message survives")
+    }
     return 0
 }
 
@@ -46,6 +50,9 @@ private func overhear(_ frame: [UInt8]) {
     switch Overheard(frame: frame.span) {
     case .claim(let other): promise(other == claim, "it is the claim")
     case .advert(let other): promise(other == advert, "it is the advert")
+    case .answer(let message):
+        promise(claim == nil && advert == nil && message.kind == .reply, "it is an answer, and nothing else")
+        promise(message.source.family == message.destination.family, "both ends are of one family")
     case nil: promise(claim == nil && advert == nil, "nothing is left out")
     }
 }
