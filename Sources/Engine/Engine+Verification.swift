@@ -22,14 +22,11 @@ extension Engine {
     }
 
     /// The first round of announcements is out.
-    func verify(_ id: RouterID) {
-        guard let rounds = node.look(at: id, { $0.configuration.announcements.rounds }) else { return }
-        begin(id, isOrdered: false, retries: rounds.map(\.nanoseconds))
-    }
+    func verify(_ id: RouterID) { verifier.want(id, at: Clock.monotonic()) }
 
     /// The operator wants to know.
     func verifyAgain(_ id: RouterID) {
-        begin(id, isOrdered: true, retries: [Verifier.neighborDelay, Verifier.patience])
+        begin(id, isOrdered: true, retries: [Verifier.neighborDelay, Verifier.patience], at: Clock.monotonic())
         // It is not master any more, or its interface is gone: nobody has been asked.
         guard verifier.runs[id] == nil else { return }
         let nothing = Verification(
@@ -37,7 +34,7 @@ extension Engine {
         reporter.send(.verification(id, nothing))
     }
 
-    private func begin(_ id: RouterID, isOrdered: Bool, retries: [Int64]) {
+    private func begin(_ id: RouterID, isOrdered: Bool, retries: [Int64], at moment: Int64) {
         guard node.look(at: id, { $0.stateName }) == .master, let record = records[id] else { return }
         var homes: [IPAddress: UInt32] = [:]
         for placed in places(of: record.configuration.addresses, record) where outlet(placed.index) != nil {
@@ -45,9 +42,9 @@ extension Engine {
             homes[placed.address.address] = virtualLink(index: placed.index)?.key.parent ?? placed.index
         }
         guard !homes.isEmpty else { return }
-        let moment = Clock.monotonic()
         verifier.begin(
-            id, at: homes, isOrdered: isOrdered, retries: retries, at: moment, bootOffset: Clock.boottime() - moment)
+            id, at: homes, isOrdered: isOrdered, retries: retries, at: moment,
+            bootOffset: Clock.boottime() - Clock.monotonic())
     }
 
     /// At the end of a turn: asks what is due, unless an election has something to do.
@@ -55,6 +52,10 @@ extension Engine {
         let moment = Clock.monotonic()
         guard moment >= verifier.due else { return }
         if let deadline = node.deadline, deadline.nanoseconds <= moment { return }
+        for (id, began) in verifier.takeWanted() {
+            guard let rounds = records[id]?.configuration.announcements.rounds else { continue }
+            begin(id, isOrdered: false, retries: rounds.map(\.nanoseconds), at: began)
+        }
         for id in verifier.takeDue(at: moment) { advanceVerification(of: id, at: moment) }
         while let question = verifier.next(at: moment) { ask(question, at: moment) }
         for tap in taps { hear(verifier.unresolved(on: tap.index), on: tap) }

@@ -50,6 +50,8 @@ struct Verifier {
     /// In all our echo requests.
     let identifier: UInt16
     private(set) var runs: [RouterID: Run] = [:]
+    /// Takeovers whose runs have not begun, and when their announcements were out.
+    private var wanted: [(router: RouterID, at: Int64)] = []
     private var lastNumber: UInt16 = 0
     private var queue: [Waiting] = []
     private var head = 0
@@ -70,11 +72,22 @@ struct Verifier {
     init(identifier: UInt16) { self.identifier = identifier }
 
     /// When `moment` has something to do; `.max` for never.
-    var due: Int64 { head < queue.count ? min(nextMoment, nextAllowed) : nextMoment }
+    var due: Int64 {
+        if let first = wanted.first { return first.at }
+        return head < queue.count ? min(nextMoment, nextAllowed) : nextMoment
+    }
 
     private var nextAllowed: Int64 { restored - Int64(Self.allowance - 1) * Self.pause }
 
     // MARK: - Runs
+
+    /// A takeover's announcements are out. No more than that: others may be taken over at this moment.
+    mutating func want(_ router: RouterID, at now: Int64) { wanted.append((router, now)) }
+
+    mutating func takeWanted() -> [(router: RouterID, at: Int64)] {
+        defer { wanted.removeAll(keepingCapacity: true) }
+        return wanted
+    }
 
     /// Begins a run of a router, in place of one that is under way. `retries` count from the beginning.
     mutating func begin(
