@@ -117,12 +117,15 @@ def test_hosts_that_follow_no_announcement_are_told_by_the_question(lab, family)
     lab["client"].run("sysctl", "-qw", f"net.{setting}=1")
     router = gateway(lab, family)
     a, b = start_pair(lab, family)
+    lab["b"].run("ping", "-c", "1", "-I", "eth0", router)  # who is known is told without a broadcast
     lab["client"].ping(family.vip())
     assert lab["client"].neighbour(family.vip()) == lab["a"].mac
+    capture = Capture(lab["client"], expression=ALL)
     a.kill()
     b.wait_state("master")
     wait_until(lambda: lab["client"].neighbour(family.vip()) == lab["b"].mac, 2, "the gateway has the new master")
     assert verification(b)["text"].startswith(f"verified by {router} (gateway)")
+    assert (router, lab["client"].mac) in updates(capture, family.vip())
 
 
 def test_listed_hosts_are_expected_and_neighbours_only_reported(lab, family):
