@@ -34,7 +34,7 @@ extension Engine {
         case .announce(let range):
             announce(range, for: id)
         case .verify:
-            verify(id)
+            verify(id, isOrdered: false)
         case .ask(let range):
             ask(range, for: id)
         case .addressClaimed(let claim):

@@ -54,7 +54,7 @@ extension Engine {
         case .announce(let id):
             node.announce(id, at: now, appendingTo: &actions)
         case .verify(let id):
-            verifyAgain(id)
+            verify(id, isOrdered: true)
         case .stop:
             beginStop(withoutGates: false)
         case .prepare(let interfaces):

@@ -21,44 +21,45 @@ extension Engine {
         func hardware(of address: IPAddress) -> MACAddress? { neighbors.first { $0.address == address }?.hardware }
     }
 
-    /// The first round of announcements is out.
-    func verify(_ id: RouterID) { verifier.want(id, at: Clock.monotonic()) }
-
-    /// The operator wants to know.
-    func verifyAgain(_ id: RouterID) {
-        begin(id, isOrdered: true, retries: [Verifier.neighborDelay, Verifier.patience], at: Clock.monotonic())
-        // It is not master any more, or its interface is gone: nobody has been asked.
-        guard verifier.runs[id] == nil else { return }
-        let nothing = Verification(
-            began: Instant(nanoseconds: Clock.boottime()), isOrdered: true, isComplete: true)
-        reporter.send(.verification(id, nothing))
-    }
-
-    private func begin(_ id: RouterID, isOrdered: Bool, retries: [Int64], at moment: Int64) {
-        guard node.look(at: id, { $0.stateName }) == .master, let record = records[id] else { return }
-        var homes: [IPAddress: UInt32] = [:]
-        for placed in places(of: record.configuration.addresses, record) where outlet(placed.index) != nil {
-            // Behind a virtual hardware address it is the segment of the interface below.
-            homes[placed.address.address] = virtualLink(index: placed.index)?.key.parent ?? placed.index
-        }
-        guard !homes.isEmpty else { return }
-        verifier.begin(
-            id, at: homes, isOrdered: isOrdered, retries: retries, at: moment,
-            bootOffset: Clock.boottime() - Clock.monotonic())
-    }
+    /// Whether the first round of announcements arrived, or, ordered, what is true now.
+    func verify(_ id: RouterID, isOrdered: Bool) { verifier.want(id, isOrdered: isOrdered, at: Clock.monotonic()) }
 
     /// At the end of a turn: asks what is due, unless an election has something to do.
     func continueVerification() {
         let moment = Clock.monotonic()
         guard moment >= verifier.due else { return }
         if let deadline = node.deadline, deadline.nanoseconds <= moment { return }
-        for (id, began) in verifier.takeWanted() {
-            guard let rounds = records[id]?.configuration.announcements.rounds else { continue }
-            begin(id, isOrdered: false, retries: rounds.map(\.nanoseconds), at: began)
-        }
+        for wanted in verifier.takeWanted() { begin(wanted, at: moment) }
         for id in verifier.takeDue(at: moment) { advanceVerification(of: id, at: moment) }
         while let question = verifier.next(at: moment) { ask(question, at: moment) }
         for tap in taps { hear(verifier.unresolved(on: tap.index), on: tap) }
+    }
+
+    private func begin(_ wanted: Verifier.Wanted, at moment: Int64) {
+        guard let record = records[wanted.router] else { return }
+        var homes: [IPAddress: Verifier.Place] = [:]
+        if node.look(at: wanted.router, { $0.stateName }) == .master {
+            for placed in places(of: record.configuration.addresses, record) {
+                guard let segment = outlet(placed.index)?.link.index else { continue }
+                homes[placed.address.address] = Verifier.Place(own: placed.index, segment: segment)
+            }
+        }
+        guard !homes.isEmpty else {
+            // It is not master any more, or its interface is gone: nobody is asked, and whoever ordered it is told so.
+            guard wanted.isOrdered else { return }
+            let nothing = Verification(
+                began: Instant(nanoseconds: Clock.boottime()), isOrdered: true, isComplete: true)
+            reporter.send(.verification(wanted.router, nothing))
+            return
+        }
+        let retries =
+            wanted.isOrdered
+            ? [Verifier.neighborDelay, Verifier.patience]
+            : record.configuration.announcements.rounds.map(\.nanoseconds)
+        verifier.begin(
+            wanted.router, at: homes, isOrdered: wanted.isOrdered, retries: retries, at: wanted.at,
+            bootOffset: Clock.boottime() - Clock.monotonic())
+        advanceVerification(of: wanted.router, at: moment)
     }
 
     /// A moment of a router's run has come: whoever has not answered is asked again, or it ends.
@@ -74,17 +75,17 @@ extension Engine {
         let takesNeighbors = run.isAwaitingNeighbors && moment >= run.neighborsFrom
         var interfaces: [UInt32] = []
         for address in addresses {
-            if let index = run.places[address], !interfaces.contains(index) { interfaces.append(index) }
+            if let index = run.places[address]?.segment, !interfaces.contains(index) { interfaces.append(index) }
         }
         if run.verification.questions.isEmpty {
             // First, so that a gateway that was listed is what it was listed as.
             for target in configuration?.verification.targets ?? [] {
                 let index = interfaces.count > 1 ? link(towards: target, among: interfaces) : interfaces.first
-                verification.ask(target, as: .listed, about: addresses.filter { run.places[$0] == index })
+                verification.ask(target, as: .listed, about: addresses.filter { run.places[$0]?.segment == index })
             }
         }
         for index in interfaces {
-            let here = addresses.filter { run.places[$0] == index }
+            let here = addresses.filter { run.places[$0]?.segment == index }
             for family in AddressFamily.allCases where here.contains(where: { $0.family == family }) {
                 guard let around = surroundings(family, index: index, at: moment) else { continue }
                 // The other hosts may send to everywhere by an address that this one has now.
@@ -132,15 +133,14 @@ extension Engine {
 
     /// Tells the target where the address is, and asks for an answer to it; where the target is may have to be heard first.
     private func ask(_ question: Verifier.Waiting, at moment: Int64) {
-        guard let run = verifier.runs[question.router], let index = run.places[question.address],
-            let link = table.links[index],
-            let own = hardware(of: question, on: link), isHeld(question)
+        guard let run = verifier.runs[question.router], let outlet = outlet(of: question, run), isHeld(question)
         else { return }
-        let around = surroundings(question.address.family, index: index, at: moment)
+        let (link, own) = (outlet.link, outlet.hardware)
+        let around = surroundings(question.address.family, index: link.index, at: moment)
         let neighbor = around?.hardware(of: question.target)
         if neighbor == nil {
             verifier.noteUnresolved(question)
-            if let tap = taps.first(where: { $0.index == index }) {
+            if let tap = taps.first(where: { $0.index == link.index }) {
                 hear(verifier.unresolved(on: tap.index), on: tap)
             }
         }
@@ -160,25 +160,19 @@ extension Engine {
         }
         guard send(update, on: link) else { return }
         verifier.noteAsked(question)
-        if let neighbor { ping(question, at: neighbor, run, on: link) }
+        if let neighbor { ping(question, at: neighbor, run, by: outlet) }
     }
 
     /// The echo request alone: the target has just been told where the address is.
-    private func ping(_ question: Verifier.Waiting, at neighbor: MACAddress, _ run: Verifier.Run, on link: LinkState) {
-        guard let own = hardware(of: question, on: link) else { return }
+    private func ping(_ question: Verifier.Waiting, at neighbor: MACAddress, _ run: Verifier.Run, by outlet: Outlet) {
         let request = EchoMessage(
             .request, from: question.address, to: question.target, identifier: verifier.identifier,
             sequence: run.number)
-        _ = send(request.frame(from: own, to: neighbor), on: link)
+        _ = send(request.frame(from: outlet.hardware, to: neighbor), on: outlet.link)
     }
 
-    /// What the address is behind.
-    private func hardware(of question: Verifier.Waiting, on link: LinkState) -> MACAddress? {
-        guard let configuration = records[question.router]?.configuration, configuration.usesVirtualMAC,
-            let address = configuration.addresses.first(where: { $0.address == question.address }),
-            configuration.isBehindVirtualMAC(address)
-        else { return link.hardwareAddress }
-        return .virtualRouter(configuration.vrid, family: configuration.family)
+    private func outlet(of question: Verifier.Waiting, _ run: Verifier.Run) -> Outlet? {
+        run.places[question.address].flatMap { outlet($0.own) }
     }
 
     /// Nobody is told that an address is here which is not.
@@ -200,8 +194,8 @@ extension Engine {
     /// Somebody said where it is.
     func resolve(_ claim: AddressClaim, on tap: WireTap) {
         for question in verifier.takeResolved(claim.address, on: tap.index) where isHeld(question) {
-            guard let run = verifier.runs[question.router], let link = table.links[tap.index] else { continue }
-            ping(question, at: claim.hardware, run, on: link)
+            guard let run = verifier.runs[question.router], let outlet = outlet(of: question, run) else { continue }
+            ping(question, at: claim.hardware, run, by: outlet)
         }
     }
 

@@ -15,13 +15,30 @@ struct Verifier {
     static let pause: Int64 = 1_000_000
     /// Of the neighbours that the kernel knows no more are asked.
     static let neighborLimit = 8
+    /// Moments are put off to a multiple of it: runs that began one shortly after the other go on together, and are looked at once.
+    static let grain: Int64 = 10_000_000
+
+    /// A takeover, or an order, whose run has not begun.
+    struct Wanted {
+        var router: RouterID
+        var isOrdered: Bool
+        /// The announcements were out, or it was ordered.
+        var at: Int64
+    }
+
+    /// Where an address is.
+    struct Place {
+        /// Its interface.
+        var own: UInt32
+        /// That by which its neighbours are reached: behind a virtual hardware address it is the one below.
+        var segment: UInt32
+    }
 
     /// One router's.
     struct Run {
         /// In the sequence field of its echo requests: the answers to an earlier run's are worth nothing.
         let number: UInt16
-        /// On which interface each of its addresses is.
-        let places: [IPAddress: UInt32]
+        let places: [IPAddress: Place]
         /// By so much boot time was ahead then.
         let bootOffset: Duration
         var verification: Verification
@@ -45,18 +62,24 @@ struct Verifier {
         var run: UInt16
         var address: IPAddress
         var target: IPAddress
+
+        init(_ question: Verification.Question, of router: RouterID, run: UInt16) {
+            self.router = router
+            self.run = run
+            address = question.address
+            target = question.target
+        }
     }
 
     /// In all our echo requests.
     let identifier: UInt16
     private(set) var runs: [RouterID: Run] = [:]
-    /// Takeovers whose runs have not begun, and when their announcements were out.
-    private var wanted: [(router: RouterID, at: Int64)] = []
+    private var wanted: [Wanted] = []
     private var lastNumber: UInt16 = 0
     private var queue: [Waiting] = []
     private var head = 0
     /// What waits until it is heard where its target is, by that.
-    private var unresolved: [IPAddress: [Waiting]] = [:]
+    private var unresolved: [IPAddress: Set<Waiting>] = [:]
     /// Who was asked about which address, to find a run by its answer.
     private var asked: [Pair: RouterID] = [:]
     /// When the allowance is whole again.
@@ -81,30 +104,35 @@ struct Verifier {
 
     // MARK: - Runs
 
-    /// A takeover's announcements are out. No more than that: others may be taken over at this moment.
-    mutating func want(_ router: RouterID, at now: Int64) { wanted.append((router, now)) }
+    /// A router is to be verified. No more than that: others may be taken over at this moment.
+    mutating func want(_ router: RouterID, isOrdered: Bool, at now: Int64) {
+        wanted.append(Wanted(router: router, isOrdered: isOrdered, at: now))
+    }
 
-    mutating func takeWanted() -> [(router: RouterID, at: Int64)] {
+    mutating func takeWanted() -> [Wanted] {
         defer { wanted.removeAll(keepingCapacity: true) }
         return wanted
     }
 
     /// Begins a run of a router, in place of one that is under way. `retries` count from the beginning.
     mutating func begin(
-        _ router: RouterID, at places: [IPAddress: UInt32], isOrdered: Bool, retries: [Int64], at now: Int64,
+        _ router: RouterID, at places: [IPAddress: Place], isOrdered: Bool, retries: [Int64], at now: Int64,
         bootOffset: Int64
     ) {
         let delay = isOrdered ? 0 : Self.neighborDelay
         end(router)
         lastNumber &+= 1
-        var moments = [now]
-        for offset in [delay] + retries where now + offset > moments[moments.count - 1] { moments.append(now + offset) }
-        moments.append(moments[moments.count - 1] + Self.patience)
+        var moments: [Int64] = []
+        var last = now
+        for offset in [delay] + retries + [max(delay, retries.last ?? 0) + Self.patience] where now + offset > last {
+            last = (now + offset + Self.grain - 1) / Self.grain * Self.grain
+            moments.append(last)
+        }
         runs[router] = Run(
             number: lastNumber, places: places, bootOffset: .nanoseconds(bootOffset),
             verification: Verification(began: Instant(nanoseconds: now), isOrdered: isOrdered), moments: moments,
             neighborsFrom: now + delay)
-        nextMoment = min(nextMoment, now)
+        nextMoment = min(nextMoment, moments[0])
     }
 
     /// Ends it, whatever is still awaited, and returns it.
@@ -114,10 +142,9 @@ struct Verifier {
         for question in run.verification.questions {
             let pair = Pair(address: question.address, target: question.target)
             if asked[pair] == router { asked[pair] = nil }
-        }
-        for target in Set(run.verification.questions.map(\.target)) {
-            unresolved[target]?.removeAll { $0.router == router }
-            if unresolved[target]?.isEmpty == true { unresolved[target] = nil }
+            let waiting = Waiting(question, of: router, run: run.number)
+            unresolved[question.target]?.remove(waiting)
+            if unresolved[question.target]?.isEmpty == true { unresolved[question.target] = nil }
         }
         if runs.isEmpty {
             queue.removeAll(keepingCapacity: true)
@@ -139,12 +166,15 @@ struct Verifier {
         guard now >= nextMoment else { return [] }
         nextMoment = .max
         var due: [RouterID] = []
-        for (router, run) in runs {
-            if run.moments[0] <= now {
-                due.append(router)
-                if run.moments.count > 1 { runs[router]?.moments.removeFirst() }
+        // In place: none of them is copied for being looked at.
+        var place = runs.startIndex
+        while place < runs.endIndex {
+            if runs.values[place].moments[0] <= now {
+                due.append(runs.keys[place])
+                if runs.values[place].moments.count > 1 { runs.values[place].moments.removeFirst() }
             }
-            nextMoment = min(nextMoment, runs[router]?.moments[0] ?? .max)
+            nextMoment = min(nextMoment, runs.values[place].moments[0])
+            runs.formIndex(after: &place)
         }
         return due.sorted()
     }
@@ -155,9 +185,7 @@ struct Verifier {
     mutating func enqueue(_ router: RouterID) {
         guard let run = runs[router] else { return }
         for question in run.verification.questions where question.answered == nil {
-            let waiting = Waiting(
-                router: router, run: run.number, address: question.address, target: question.target)
-            queue.append(waiting)
+            queue.append(Waiting(question, of: router, run: run.number))
         }
     }
 
@@ -188,8 +216,7 @@ struct Verifier {
 
     /// Nobody knows where its target is; whoever hears of it asks then.
     mutating func noteUnresolved(_ question: Waiting) {
-        guard unresolved[question.target]?.contains(question) != true else { return }
-        unresolved[question.target, default: []].append(question)
+        unresolved[question.target, default: []].insert(question)
     }
 
     /// Of whom it is to be heard on an interface where they are.
@@ -200,14 +227,14 @@ struct Verifier {
 
     private func isPlaced(_ question: Waiting, on index: UInt32) -> Bool {
         guard let run = runs[question.router] else { return false }
-        return run.number == question.run && run.places[question.address] == index
+        return run.number == question.run && run.places[question.address]?.segment == index
     }
 
     /// Where this address is was heard on an interface: what waited for that there.
-    mutating func takeResolved(_ target: IPAddress, on index: UInt32) -> [Waiting] {
+    mutating func takeResolved(_ target: IPAddress, on index: UInt32) -> Set<Waiting> {
         guard let waiting = unresolved[target] else { return [] }
         let resolved = waiting.filter { isPlaced($0, on: index) }
-        let rest = waiting.filter { !resolved.contains($0) }
+        let rest = waiting.subtracting(resolved)
         unresolved[target] = rest.isEmpty ? nil : rest
         return resolved
     }
@@ -216,7 +243,7 @@ struct Verifier {
     mutating func answer(_ reply: EchoMessage, on index: UInt32, at arrival: Int64) -> RouterID? {
         guard reply.identifier == identifier,
             let router = asked[Pair(address: reply.destination, target: reply.source)], let run = runs[router],
-            run.number == reply.sequence, run.places[reply.destination] == index
+            run.number == reply.sequence, run.places[reply.destination]?.segment == index
         else { return nil }
         let isNews =
             runs[router]?.verification.answer(

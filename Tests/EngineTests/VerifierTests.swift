@@ -9,6 +9,8 @@ import Wire
 private let millisecond: Int64 = 1_000_000
 private let gateway = IPAddress.ipv4(IPv4Address(192, 0, 2, 1))
 
+private let here = Verifier.Place(own: 5, segment: 3)
+
 private func vip(_ number: Int) -> IPAddress { .ipv4(IPv4Address(bits: 0x0A00_0000 + UInt32(number))) }
 
 /// For what changes the value that it is about, which the macro does not allow.
@@ -25,12 +27,9 @@ private func check(
         for number in 0..<count {
             let id = RouterID(UInt32(number + 1))
             verifier.begin(
-                id, at: [vip(number + 1): 3], isOrdered: false, retries: [0, 100 * millisecond, 1_000 * millisecond],
-                at: now,
-                bootOffset: 5)
-        }
-        for id in verifier.takeDue(at: now) {
-            verifier.change(id) { $0.verification.ask(gateway, as: .gateway, about: [vip(Int(id.number))]) }
+                id, at: [vip(number + 1): here], isOrdered: false,
+                retries: [0, 100 * millisecond, 1_000 * millisecond], at: now, bootOffset: 5)
+            verifier.change(id) { $0.verification.ask(gateway, as: .gateway, about: [vip(number + 1)]) }
             verifier.enqueue(id)
         }
         return verifier
@@ -79,6 +78,28 @@ private func check(
         #expect(verifier.due == .max && verifier.runs.isEmpty)
     }
 
+    @Test func `runs that began one shortly after the other go on together`() {
+        var verifier = Verifier(identifier: 7)
+        let ids = (1...1_020).map { RouterID(UInt32($0)) }
+        for (place, id) in ids.enumerated() {
+            verifier.begin(
+                id, at: [vip(place): here], isOrdered: false, retries: [0], at: Int64(place) * millisecond / 10,
+                bootOffset: 0)
+        }
+        var turns = 0
+        var gone: [RouterID: Int] = [:]
+        while verifier.due < 300 * millisecond {
+            let now = verifier.due
+            for id in verifier.takeDue(at: now) {
+                gone[id, default: 0] += 1
+                #expect(now >= Int64(id.number - 1) * millisecond / 10 + Verifier.neighborDelay)
+            }
+            turns += 1
+        }
+        #expect(gone.count == ids.count && gone.values.allSatisfy { $0 == 1 })
+        #expect(turns <= 12, "not one for each of them")
+    }
+
     @Test func `an answer counts for the run that asked, on its interface, once`() {
         var verifier = verifier(2, at: 0)
         check(ask(&verifier, at: 0) == 2)
@@ -91,7 +112,7 @@ private func check(
         check(verifier.answer(reply(1, sequence: 1), on: 3, at: 0) == RouterID(1))
         check(verifier.answer(reply(1, sequence: 1), on: 3, at: 0) == nil)
         check(verifier.answer(reply(2, sequence: 2), on: 3, at: 0) == RouterID(2))
-        verifier.begin(RouterID(2), at: [vip(2): 3], isOrdered: true, retries: [], at: 1, bootOffset: 0)
+        verifier.begin(RouterID(2), at: [vip(2): here], isOrdered: true, retries: [], at: 1, bootOffset: 0)
         check(verifier.answer(reply(2, sequence: 2), on: 3, at: 2) == nil, "a new run begins with nothing")
         #expect(verifier.runs[RouterID(2)]?.verification.isOrdered == true)
     }
