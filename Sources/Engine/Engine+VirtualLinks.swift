@@ -12,6 +12,8 @@ import Wire
 extension Engine {
     /// Settings of macvlans and of what is below them that are looked at in one go, once a second.
     private static let settingsPerLook = 16
+    /// Milliseconds; the kernel's own are a second and ten.
+    private static let reportInterval: UInt8 = 20
 
     /// The macvlan that the addresses of this router belong on; nil where it has none.
     func virtualLink(of record: RouterRecord) -> VirtualLink? {
@@ -110,6 +112,9 @@ extension Engine {
         try requests.set(Self.wantedSettings, on: state.index)
         try requests.set(Self.settings(of: original.needed), on: parent.index)
         _ = requests.set(.acceptAdvertisements, 0, on: key.name)
+        // A report that is repeated after this host has given its addresses up would lead the switch back to it.
+        _ = requests.set(.reportInterval, Self.reportInterval, on: key.name)
+        _ = requests.set(.firstVersionReportInterval, Self.reportInterval, on: key.name)
         if !state.isUp { _ = requests.set(.disableIPv6, 1, on: key.name) }
         requests.promoteSecondaries(on: state.index)
         let socket: AdvertSocket

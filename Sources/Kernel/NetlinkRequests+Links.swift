@@ -94,8 +94,8 @@ extension NetlinkRequests {
         let number = unsafe open(path, O_WRONLY | O_CLOEXEC)
         guard number >= 0 else { return false }
         let file = Descriptor(taking: number)
-        var octet = UInt8(ascii: "0") + value
-        return unsafe write(file.number, &octet, 1) == 1
+        let text = Array(String(value).utf8)
+        return unsafe write(file.number, text, text.count) == text.count
     }
 
     private borrowing func perform(_ request: consuming NetlinkRequest) throws(KernelError) {

@@ -106,4 +106,7 @@ package enum IPv4Setting: UInt32, Sendable {
 package enum IPv6Setting: String, Sendable {
     case disableIPv6 = "disable_ipv6"
     case acceptAdvertisements = "accept_ra"
+    /// In milliseconds: within it the kernel reports a group that was joined, once and again (RFC 3810 §9.11, RFC 2710 §7.10).
+    case reportInterval = "mldv2_unsolicited_report_interval"
+    case firstVersionReportInterval = "mldv1_unsolicited_report_interval"
 }

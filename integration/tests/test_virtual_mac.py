@@ -135,6 +135,19 @@ def test_at_a_move_the_neighbour_learns_nothing_and_the_switch_with_the_first_fr
     assert all(mac(family) in line for line in changed), changed
 
 
+def test_the_kernel_has_reported_the_groups_before_the_host_can_have_left(lab):
+    """Its repeats come a second later by themselves, and lead the switch back to who has given the addresses up meanwhile."""
+    watch = Watch(lab, "a", mac(IPV6))
+    # With each renewal of a lease it reports them anew.
+    Agent(lab["a"], {"database": database(IPV6, lease="off", **{"virtual-mac": True})}).start().wait_state("master")
+    time.sleep(3)
+    frames = [(sum(float(part) * unit for part, unit in zip(line.split()[0].split(":"), (3600, 60, 1))), "multicast listener report" in line)
+              for line in watch.frames()]
+    first = min(time for time, _ in frames)
+    reports = [time - first for time, is_report in frames if is_report]
+    assert len(reports) >= 2 and max(reports) < 0.5, reports
+
+
 def silent_for(lab, family, duration):
     """What happens to a backup, and what it says meanwhile from the virtual hardware address: nothing."""
     host, hardware = lab["b"], mac(family)
