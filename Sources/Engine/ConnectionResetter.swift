@@ -3,6 +3,7 @@
 // loop waits for it no longer than it can afford.
 
 import Election
+import Glibc
 import Kernel
 import Synchronization
 import System
@@ -12,6 +13,10 @@ import Wire
 final class ConnectionResetter {
     /// So long the addresses wait for it at most, nanoseconds.
     static let patience: Int64 = 20_000_000
+
+    /// This kernel cannot do it or does not let us: without CONFIG_INET_DIAG_DESTROY it says EOPNOTSUPP, without inet_diag ENOENT (sock_diag(7)).
+    /// Whatever else goes wrong may go right the next time.
+    private static let endless: [Int32] = [EOPNOTSUPP, EPERM, ENOENT, EPROTONOSUPPORT]
 
     /// What came of one look.
     struct Outcome: Sendable {
@@ -74,7 +79,7 @@ final class ConnectionResetter {
         guard let look = worker.takeDone().last else { return nil }
         running = nil
         let outcome = result.outcome.withLock { $0 }
-        if outcome.failure != nil { isUseless = true }
+        if let failure = outcome.failure, Self.endless.contains(failure.code) { isUseless = true }
         begin()
         return (look, outcome)
     }
