@@ -18,18 +18,33 @@ extension VirtualRouter {
         // One that a reload has taken out meanwhile is not wanted any more.
         let wanted = addresses.filter { configuration.addresses.contains($0) }
         guard !wanted.isEmpty else { return }
-        var taken: InterfaceAddress?
-        for address in wanted {
-            var times = disputes.losses[address, default: []].filter { now - $0 < Self.lossWindow }
-            if times.count >= Self.lossesBorne { taken = taken ?? address }
-            times.append(now)
-            disputes.losses[address] = times
-        }
+        let taken = Self.note(wanted, in: &disputes.losses, now)
         guard let taken else {
             actions.append(.claim(wanted))
             return
         }
         lastTaken = now
         giveUp(master, for: .addressRemoved(taken, by: process), now, &actions)
+    }
+    /// Remembers when each of these was taken off. Returns the first that this happens to too often.
+    static func note<Taken: Hashable>(
+        _ wanted: [Taken], in losses: inout [Taken: [Instant]], _ now: Instant
+    ) -> Taken? {
+        var tooOften: Taken?
+        for one in wanted {
+            var times = losses[one, default: []].filter { now - $0 < lossWindow }
+            if times.count >= lossesBorne { tooOften = tooOften ?? one }
+            times.append(now)
+            losses[one] = times
+        }
+        return tooOften
+    }
+
+    /// A master that cannot have what it needs is none: others may try.
+    mutating func giveUp(_ master: Master, for fault: Fault, _ now: Instant, _ actions: inout [Action]) {
+        if let sequence = master.releaseGate { actions.append(.cancelGate(sequence: sequence)) }
+        resign(&actions)
+        isClaimDoubtful = true
+        pause(for: fault, now, &actions)
     }
 }

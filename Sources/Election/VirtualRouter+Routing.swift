@@ -39,26 +39,12 @@ extension VirtualRouter {
         // One that a reload has taken out meanwhile is not wanted any more.
         let wanted = entries.filter { configuration.routing.contains($0) }
         guard !wanted.isEmpty else { return }
-        var taken: RoutingEntry?
-        for entry in wanted {
-            var times = disputes.routingLosses[entry, default: []].filter { now - $0 < Self.lossWindow }
-            if times.count >= Self.lossesBorne { taken = taken ?? entry }
-            times.append(now)
-            disputes.routingLosses[entry] = times
-        }
+        let taken = Self.note(wanted, in: &disputes.routingLosses, now)
         guard let taken else {
             actions.append(.settleRouting)
             return
         }
         lastTaken = now
         giveUp(master, for: .routingRemoved(taken, by: process), now, &actions)
-    }
-
-    /// A master that cannot have what it needs is none: others may try.
-    mutating func giveUp(_ master: Master, for fault: Fault, _ now: Instant, _ actions: inout [Action]) {
-        if let sequence = master.releaseGate { actions.append(.cancelGate(sequence: sequence)) }
-        resign(&actions)
-        isClaimDoubtful = true
-        pause(for: fault, now, &actions)
     }
 }
