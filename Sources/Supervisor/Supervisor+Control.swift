@@ -163,19 +163,25 @@ extension Supervisor {
         return .yes(router)
     }
 
+    /// For what only a master does, which the refusal says of every other state.
+    func reach(_ name: String, asMasterFor purpose: String) -> Reach {
+        let reach = reach(name)
+        guard case .yes(let router) = reach else { return reach }
+        let state = records[router.router]?.state ?? .initialize
+        guard state == .master else {
+            return .no(.refused("\(name) is \(state.word) on this host; only its master \(purpose)"))
+        }
+        return .yes(router)
+    }
+
     // MARK: Announce
 
     private func announce(_ name: String, _ answer: (ControlReply) -> Void) {
         let router: NumberedRouter
-        switch reach(name) {
+        switch reach(name, asMasterFor: "announces its addresses") {
         case .yes(let found): router = found
         case .no(let reply):
             answer(reply)
-            return
-        }
-        let state = records[router.router]?.state ?? .initialize
-        guard state == .master else {
-            answer(.refused("\(name) is \(state) on this host; only its master announces its addresses"))
             return
         }
         log.write(.notice, "announce", ["router": name])

@@ -20,15 +20,10 @@ extension Supervisor {
     /// Asks the neighbours of a master now.
     func verify(_ name: String, _ answer: @escaping (ControlReply) -> Void) {
         let router: NumberedRouter
-        switch reach(name) {
+        switch reach(name, asMasterFor: "can be verified") {
         case .yes(let found): router = found
         case .no(let reply):
             answer(reply)
-            return
-        }
-        let state = records[router.router]?.state ?? .initialize
-        guard state == .master else {
-            answer(.refused("\(name) is \(state.word) on this host; only its master can be verified"))
             return
         }
         log.write(.notice, "verify", ["router": name])
