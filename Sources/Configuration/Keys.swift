@@ -63,6 +63,7 @@ enum RouterKey: String, FieldKey {
     case announce
     case lease
     case resetConnections = "reset-connections"
+    case claim
     case conflictCheck = "conflict-check"
     case filteredAdverts = "filtered-adverts"
     case verify

@@ -159,7 +159,8 @@ extension RouterDraft {
     fileprivate func configuration(_ known: [CheckDraft]) -> RouterConfiguration? {
         guard let interface, let vrid, let version, let priority, let interval, let preempt, let preemptDelay,
             let startDelay, let intervalLimit, let checksum, let strictFirstAddress, let announcements, let lease,
-            let resetsConnections, let conflictCheck, let obeysFiltered, let verification, let usesVirtualMAC,
+            let resetsConnections, let claim, let conflictCheck, let obeysFiltered, let verification,
+            let usesVirtualMAC,
             !addresses.isEmpty
         else { return nil }
         let election = VirtualRouterConfiguration(
@@ -170,8 +171,8 @@ extension RouterDraft {
             routing: routing.map(\.value),
             checksum: checksum, password: password, strictFirstAddress: strictFirstAddress,
             announcements: announcements, lease: lease, resetsConnections: resetsConnections,
-            conflictCheck: conflictCheck, verification: verification,
-            obeysFiltered: obeysFiltered, checks: [], gatesClaim: gateClaim != nil, gatesRelease: gateRelease != nil,
+            claim: claim, conflictCheck: conflictCheck, verification: verification, obeysFiltered: obeysFiltered,
+            checks: [], gatesClaim: gateClaim != nil, gatesRelease: gateRelease != nil,
             usesVirtualMAC: usesVirtualMAC)
         let uses = checks.compactMap { use -> RouterCheck? in
             guard let check = known.first(where: { $0.name == use.name.value }) else { return nil }

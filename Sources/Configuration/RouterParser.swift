@@ -49,6 +49,7 @@ struct RouterDraft {
     var announcements: AnnouncementPlan?
     var lease: LeasePolicy?
     var resetsConnections: Bool?
+    var claim: ClaimPolicy?
     var conflictCheck: ConflictCheck?
     var obeysFiltered: Bool?
     var verification: VerificationPlan?
@@ -87,6 +88,7 @@ extension Problems {
             fields, family: draft.family ?? .ipv4, interval: draft.interval ?? .seconds(1))
         draft.lease = lease(fields, interval: draft.interval)
         draft.resetsConnections = fields[.resetConnections].map { boolean($0, "reset-connections") } ?? true
+        draft.claim = claim(fields, draft)
         draft.conflictCheck =
             fields[.conflictCheck].map { node in
                 choice(node, "conflict-check", [("off", ConflictCheck.off), ("warn", .warn), ("hold", .hold)])
@@ -100,6 +102,16 @@ extension Problems {
         draft.checks = checkUses(fields)
         commands(fields, &draft)
         return draft
+    }
+
+    private mutating func claim(_ fields: Fields<RouterKey>, _ draft: RouterDraft) -> ClaimPolicy? {
+        guard let node = fields[.claim] else { return .all }
+        let policy = choice(node, "claim", [("all", ClaimPolicy.all), ("any", .any)])
+        guard policy == .any, draft.priority == 255 else { return policy }
+        add(
+            node.place,
+            "the owner (priority 255) takes its addresses from everybody, also without some of them; use claim: all")
+        return nil
     }
 
     private mutating func identity(_ fields: Fields<RouterKey>, _ draft: inout RouterDraft) {

@@ -11,7 +11,7 @@ package enum Event: Hashable, Sendable {
     case deadline
     /// The facts mean something else now.
     case standing(Standing)
-    /// The engine put all wanted addresses on the interface.
+    /// The engine put all wanted addresses on the interface, but for those that it told of.
     case claimed
     /// The kernel refused one.
     case claimFailed(ClaimFailure)
@@ -70,7 +70,8 @@ package enum GateKind: UInt8, Hashable, Sendable {
 /// What the engine has to do for one virtual router.
 package enum Action: Hashable, Sendable {
     case sendAdvert(priority: UInt8)
-    /// Put these on the interface, see to the routes and rules that are wanted now, then tell `claimed`, `claimFailed` or `routingFailed`.
+    /// Put these on the interface, see to the routes and rules that are wanted now, then tell `claimed`. Of the first that the kernel refuses
+    /// tell `claimFailed` or `routingFailed`, and no more; where the router `servesInPart`, of each, and `claimed` at the end.
     case claim([InterfaceAddress])
     /// Take off the routes and rules that are not wanted any more, then these.
     case release([InterfaceAddress])
@@ -93,6 +94,8 @@ package enum Action: Hashable, Sendable {
     /// Master came and went so often within this time (RFC 9568 §2.5).
     case unsteady(transitions: UInt32, within: Duration)
     case handover(HandoverOutcome)
+    /// A master serves without these from now on; empty for one that has everything again.
+    case degraded([Fault])
     /// A release gate failed; `leaving` tells whether the router resigns all the same.
     case releaseGateFailed(CheckFailure, leaving: Bool)
 }

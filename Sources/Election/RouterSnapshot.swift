@@ -14,6 +14,8 @@ package struct RouterSnapshot: Hashable, Sendable {
     package var effectivePriority: UInt8
     package var contributions: [Contribution]
     package var faults: [Fault]
+    /// What a master goes without, as the faults that it would be of one that needs everything.
+    package var degraded: [Fault]
     /// The address adverts are sent from; nil while there is none.
     package var localAddress: IPAddress?
     /// The last master heard (not ourselves), its priority and interval.
@@ -56,6 +58,7 @@ package struct RouterSnapshot: Hashable, Sendable {
         effectivePriority = 0
         contributions = []
         faults = []
+        degraded = []
         localAddress = nil
         master = nil
         masterPriority = 0

@@ -50,7 +50,7 @@ extension VirtualRouter {
         let mayClaim = master.awaitsSending
         master.awaitsSending = false
         state = .master(master)
-        if mayClaim { actions.append(.claim(configuration.addresses)) }
+        if mayClaim { claim(configuration.addresses, &actions) }
     }
 }
 

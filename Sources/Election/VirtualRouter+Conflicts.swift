@@ -31,7 +31,8 @@ extension VirtualRouter {
         // Who claims them for the address that we share is of our election, and adverts decide (ACD-13).
         guard !(configuration.usesVirtualMAC && isVirtual(claim.hardware)), master.claiming == nil,
             !isOfElection(claim, speakers, now),
-            let place = configuration.addresses.firstIndex(where: { $0.address == claim.address })
+            let place = configuration.addresses.firstIndex(where: { $0.address == claim.address }),
+            !lacks(configuration.addresses[place])
         else { return }
         counters[.addressConflicts] += 1
         if disputes.defended[claim.address].map({ now - $0 >= Self.defendInterval }) ?? true {

@@ -20,7 +20,7 @@ extension VirtualRouter {
         guard !wanted.isEmpty else { return }
         let taken = Self.note(wanted, in: &disputes.losses, now)
         guard let taken else {
-            actions.append(.claim(wanted))
+            claim(wanted, &actions)
             return
         }
         lastTaken = now

@@ -16,8 +16,9 @@ extension VirtualRouter {
         var master = Master(nextAdvert: next, lastAdvert: now, claiming: cause)
         master.awaitsSending = isSendDoubtful
         state = .master(master)
-        actions.append(.sendAdvert(priority: standing.effectivePriority))
-        if !isSendDoubtful { actions.append(.claim(configuration.addresses)) }
+        expectRefusals()
+        actions.append(.sendAdvert(priority: effectivePriority))
+        if !isSendDoubtful { claim(configuration.addresses, &actions) }
     }
 
     mutating func handle(_ master: Master, _ event: Event, _ now: Instant, _ actions: inout [Action]) {
@@ -30,9 +31,17 @@ extension VirtualRouter {
         case .claimed:
             finishClaim(master, now, &actions)
         case .claimFailed(let failure):
-            giveUp(master, for: .claim(failure), now, &actions)
+            if servesInPart {
+                goWithout { $0.addresses[failure.address] = failure.code }
+            } else {
+                giveUp(master, for: .claim(failure), now, &actions)
+            }
         case .routingFailed(let failure):
-            giveUp(master, for: .routing(failure), now, &actions)
+            if servesInPart {
+                goWithout { $0.routing[failure.entry] = failure.code }
+            } else {
+                giveUp(master, for: .routing(failure), now, &actions)
+            }
         case .routingLost(let entries, let process):
             loseRouting(entries, to: process, master, now, &actions)
         case .addressesLost(let addresses, let process):
@@ -71,7 +80,7 @@ extension VirtualRouter {
         _ master: Master, _ advert: Advertisement, from source: IPAddress, at heardAt: Instant, _ now: Instant,
         _ actions: inout [Action]
     ) {
-        let own = standing.effectivePriority
+        let own = effectivePriority
         var master = master
         // A new engine finds in its sockets what came while there was none: a master that has been silent ever since is gone.
         if advert.priority >= own, isOver(advert, heardAt: heardAt, now) { return }
@@ -109,7 +118,7 @@ extension VirtualRouter {
     ) {
         if let sequence = master.releaseGate { actions.append(.cancelGate(sequence: sequence)) }
         let cause: Cause =
-            advert.priority > standing.effectivePriority
+            advert.priority > effectivePriority
             ? .higherPriority(source, priority: advert.priority) : .greaterAddress(source, priority: advert.priority)
         actions.append(.sendAdvert(priority: 1))
         learn(advert, from: source, at: heardAt)
@@ -136,7 +145,7 @@ extension VirtualRouter {
             if master.answers.allows(at: now, interval: configuration.advertisementInterval) {
                 counters[.assertAdvertsSent] += 1
                 master.lastAdvert = now
-                actions.append(.sendAdvert(priority: standing.effectivePriority))
+                actions.append(.sendAdvert(priority: effectivePriority))
             } else {
                 counters[.assertAdvertsSuppressed] += 1
             }
@@ -175,7 +184,7 @@ extension VirtualRouter {
             return
         }
         if master.nextAdvert <= now {
-            actions.append(.sendAdvert(priority: standing.effectivePriority))
+            actions.append(.sendAdvert(priority: effectivePriority))
             master.lastAdvert = now
             let interval = configuration.advertisementInterval
             let passed = (now - master.nextAdvert).nanoseconds / interval.nanoseconds
@@ -185,6 +194,7 @@ extension VirtualRouter {
         }
         announce(&master, now, &actions)
         state = .master(master)
+        if let due = degradation?.retry, due <= now { claim([], &actions) }
     }
 
     private func announce(_ master: inout Master, _ now: Instant, _ actions: inout [Action]) {
@@ -211,12 +221,28 @@ extension VirtualRouter {
         var master = master
         let old = stateName
         let cause = master.claiming
+        let (missing, priority) = (degraded, effectivePriority)
+        let hasNews: Bool
+        switch concludeClaim(now) {
+        case .served(let news): hasNews = news
+        case .nothing(let fault):
+            giveUp(master, for: fault, now, &actions)
+            return
+        }
         master.claiming = nil
-        if lastTaken.map({ now - $0 >= Self.lossMemory }) ?? true { pauseLength = .seconds(1) }
-        isClaimDoubtful = false
-        if cause != .resumed { startBurst(&master, now, &actions) }
+        if degradation == nil {
+            if lastTaken.map({ now - $0 >= Self.lossMemory }) ?? true { pauseLength = .seconds(1) }
+            isClaimDoubtful = false
+        }
+        if cause != .resumed, hasNews { startBurst(&master, now, &actions) }
+        // A resumed master's first advert is due at once, behind what waits to be read.
+        if effectivePriority != priority, cause != .resumed {
+            master.lastAdvert = now
+            actions.append(.sendAdvert(priority: effectivePriority))
+        }
         state = .master(master)
         if let cause { report(from: old, because: cause, now, &actions) }
+        if degraded != missing { actions.append(.degraded(degraded)) }
         if cause != nil, handover != nil {
             handover = nil
             actions.append(.handover(.nobody))
@@ -270,7 +296,7 @@ extension VirtualRouter {
         } else if standing.effectivePriority != previous.effectivePriority {
             master.lastAdvert = now
             state = .master(master)
-            actions.append(.sendAdvert(priority: standing.effectivePriority))
+            actions.append(.sendAdvert(priority: effectivePriority))
         }
     }
 
@@ -300,12 +326,17 @@ extension VirtualRouter {
             || new.alsoVersion2 != old.alsoVersion2
         if differs {
             master.lastAdvert = now
-            actions.append(.sendAdvert(priority: standing.effectivePriority))
+            actions.append(.sendAdvert(priority: effectivePriority))
         }
         state = .master(master)
         if !gone.isEmpty { actions.append(.release(gone)) }
-        if !added.isEmpty { actions.append(.claim(added)) }
-        if new.routing != old.routing { actions.append(.settleRouting) }
+        if let missing = degraded.first, new.claim == .all {
+            giveUp(master, for: missing, now, &actions)
+            return
+        }
+        // Whoever changes something may have done so for what is missing.
+        if !added.isEmpty || degradation != nil { claim(added, &actions) }
+        if new.routing != old.routing { settleRouting(&actions) }
     }
 
     /// The start delay that is being waited for became another one, or none.

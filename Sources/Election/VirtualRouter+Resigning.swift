@@ -201,8 +201,9 @@ extension VirtualRouter {
         let interval = configuration.advertisementInterval
         let next = now + interval - turn.advance(in: interval)
         state = .master(Master(nextAdvert: next, lastAdvert: now, claiming: .nobodyTookOver))
-        actions.append(.sendAdvert(priority: standing.effectivePriority))
-        actions.append(.claim(configuration.addresses))
+        expectRefusals()
+        actions.append(.sendAdvert(priority: effectivePriority))
+        claim(configuration.addresses, &actions)
     }
 
     /// What waits in the queues is heard before the end is judged, so a pause that its peers have not noticed changes nothing; unless

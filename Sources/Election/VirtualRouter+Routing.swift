@@ -41,7 +41,7 @@ extension VirtualRouter {
         guard !wanted.isEmpty else { return }
         let taken = Self.note(wanted, in: &disputes.routingLosses, now)
         guard let taken else {
-            actions.append(.settleRouting)
+            settleRouting(&actions)
             return
         }
         lastTaken = now

@@ -121,6 +121,8 @@ package struct VirtualRouter: Hashable, Sendable {
     package internal(set) var timerLateMax = Duration.zero
     var state = State.initialize
     var disputes = Disputes()
+    /// What it goes without as master, or is about to; nil for who claims everything.
+    var degradation: Degradation?
     /// When it next wants `Event.deadline`; nil for never. Kept, because to ask a value of this size means to copy it.
     package private(set) var deadline: Instant?
     var pause: Pause?
@@ -174,6 +176,7 @@ package struct VirtualRouter: Hashable, Sendable {
         lastProtocolError = snapshot.lastProtocolError
         timerLateMax = snapshot.timerLateMax
         resumes = snapshot.state
+        isClaimDoubtful = !snapshot.degraded.isEmpty
         // The link is not new; only the engine is.
         linkSince = Instant(nanoseconds: .min / 2)
     }
@@ -289,7 +292,9 @@ package struct VirtualRouter: Hashable, Sendable {
         case .backup(let backup):
             backup.gate == nil ? min(backup.masterDown, conflictCheckDue(backup) ?? backup.masterDown) : nil
         case .master(let master):
-            min(master.nextAdvert, master.burst?.due ?? master.nextAdvert, master.lastWord ?? master.nextAdvert)
+            min(
+                master.nextAdvert, master.burst?.due ?? master.nextAdvert, master.lastWord ?? master.nextAdvert,
+                degradation?.retry ?? master.nextAdvert)
         case .resigning(let resigning): resigning.deadline
         }
     }
@@ -344,7 +349,7 @@ package struct VirtualRouter: Hashable, Sendable {
         let burst = AnnouncementBurst(resumingAt: now, configuration.announcements)
         state = .master(
             Master(nextAdvert: now, lastAdvert: now, spreads: true, claiming: .resumed, burst: burst))
-        actions.append(.claim(configuration.addresses))
+        claim(configuration.addresses, &actions)
     }
 
     private mutating func handleFault(_ event: Event, _ now: Instant, _ actions: inout [Action]) {
@@ -360,6 +365,7 @@ package struct VirtualRouter: Hashable, Sendable {
         let old = stateName
         state = new
         disputes = Disputes()
+        degradation = nil
         switch new {
         case .initialize, .fault, .disabled: interruptHandover(&actions)
         case .backup, .master, .resigning: break
@@ -372,7 +378,7 @@ package struct VirtualRouter: Hashable, Sendable {
         let resumed = resumes == stateName
         resumes = nil
         guard !resumed else {
-            let priority = standing.effectivePriority
+            let priority = effectivePriority
             actions.append(
                 .transition(
                     Transition(from: old, to: stateName, cause: .resumed, at: now, effectivePriority: priority)))
@@ -384,7 +390,7 @@ package struct VirtualRouter: Hashable, Sendable {
         case .initialize, .fault, .disabled, .resigning: break
         }
         let transition = Transition(
-            from: old, to: stateName, cause: cause, at: now, effectivePriority: standing.effectivePriority)
+            from: old, to: stateName, cause: cause, at: now, effectivePriority: effectivePriority)
         lastTransition = transition
         actions.append(.transition(transition))
     }

@@ -169,6 +169,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     package var lease: LeasePolicy
     /// TCP connections of an address that is released are ended, with a reset for their peers.
     package var resetsConnections: Bool
+    package var claim: ClaimPolicy
     package var conflictCheck: ConflictCheck
     package var verification: VerificationPlan
     /// Adverts that are on the wire and reach no socket keep this router from becoming master.
@@ -189,7 +190,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         addressOptions: [InterfaceAddress: AddressOptions] = [:], unadvertised: Int = 0, routing: [RoutingEntry] = [],
         checksum: ChecksumPolicy = .automatic, password: [UInt8]? = nil,
         strictFirstAddress: Bool = false, announcements: AnnouncementPlan? = nil, lease: LeasePolicy = .automatic,
-        resetsConnections: Bool = false, conflictCheck: ConflictCheck = .off, verification: VerificationPlan = .off,
+        resetsConnections: Bool = false, claim: ClaimPolicy = .all, conflictCheck: ConflictCheck = .off,
+        verification: VerificationPlan = .off,
         obeysFiltered: Bool = true,
         checks: [CheckReference] = [], gatesClaim: Bool = false, gatesRelease: Bool = false,
         usesVirtualMAC: Bool = false
@@ -215,6 +217,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         self.announcements = announcements ?? .standard(for: addresses.first?.address.family ?? .ipv4)
         self.lease = lease
         self.resetsConnections = resetsConnections
+        self.claim = claim
         self.conflictCheck = conflictCheck
         self.verification = verification
         self.obeysFiltered = obeysFiltered

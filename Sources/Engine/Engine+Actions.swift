@@ -48,6 +48,9 @@ extension Engine {
             records[id]?.note(transition)
             if transition.to != .master { verifier.end(id) }
             if !releases.postpone(action, of: id) { tell(action, for: id) }
+        case .degraded(let missing):
+            if let snapshot = snapshot(of: id) { reporter.send(.snapshot(snapshot)) }
+            reporter.send(.notice(.degraded(id, missing)))
         case .handover:
             if !releases.postpone(action, of: id) { tell(action, for: id) }
         case .peerDiffers(let peer, let difference):
@@ -69,7 +72,7 @@ extension Engine {
         case .handover(let outcome):
             reporter.send(.handover(id, outcome))
         case .sendAdvert, .claim, .release, .settleRouting, .announce, .verify, .ask, .addressClaimed, .runGate,
-            .cancelGate, .peerDiffers, .unsteady, .releaseGateFailed:
+            .cancelGate, .peerDiffers, .unsteady, .degraded, .releaseGateFailed:
             break
         }
     }
@@ -181,7 +184,9 @@ extension Engine {
         let home = homes(of: record)
         var present: Outlet?
         for place in range where place < addresses.count {
-            guard let index = home(addresses[place]) else { continue }
+            guard announced.lacking.isEmpty || !announced.lacking[place], let index = home(addresses[place]) else {
+                continue
+            }
             let isOther = present?.index != index
             if isOther { present = outlet(index) }
             guard let (link, hardware) = present.map({ ($0.link, $0.hardware) }) else { continue }
@@ -276,6 +281,8 @@ extension Outgoing {
 struct Announced {
     var state: StateName
     var addresses: [InterfaceAddress]
+    /// Of these, in their order, whether it goes without; empty for who goes without none.
+    var lacking: [Bool]
     var kinds: AnnouncementKinds
 }
 
@@ -283,7 +290,7 @@ extension Announced {
     init?(of id: RouterID, in node: borrowing Node) {
         let found = node.look(at: id) {
             Announced(
-                state: $0.stateName, addresses: $0.configuration.addresses,
+                state: $0.stateName, addresses: $0.configuration.addresses, lacking: $0.lacking,
                 kinds: $0.configuration.announcements.kinds)
         }
         guard let found else { return nil }

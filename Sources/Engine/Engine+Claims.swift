@@ -19,12 +19,12 @@ struct Claim {
     private(set) var position = 0
     /// What of them was given a lease, and the boot time before that.
     var leased: [(address: PlacedAddress, since: Int64)] = []
-    /// It is for addresses, and not for routes and rules alone: the election waits for it.
-    private(set) var isForAddresses = false
+    /// The election waits for it.
+    private(set) var isAwaited = false
 
-    init(_ addresses: [PlacedAddress], of router: RouterID) {
+    init(_ addresses: [PlacedAddress], of router: RouterID, isAwaited: Bool) {
         self.router = router
-        add(addresses)
+        add(addresses, isAwaited: isAwaited)
     }
 
     /// The next address that is to be put on; nil when all are.
@@ -38,8 +38,8 @@ struct Claim {
     func awaits(_ address: PlacedAddress) -> Bool { addresses[position...].contains(address) }
 
     /// These are wanted, too; one that was on already has been lost.
-    mutating func add(_ more: [PlacedAddress]) {
-        isForAddresses = isForAddresses || !more.isEmpty
+    mutating func add(_ more: [PlacedAddress], isAwaited: Bool) {
+        self.isAwaited = self.isAwaited || isAwaited
         drop(more.filter { !awaits($0) })
         addresses += more.filter { !awaits($0) }
     }
@@ -60,7 +60,8 @@ extension Engine {
             try raise(for: record, addresses)
         } catch {
             tell(error, for: id)
-            if let first = addresses.first { claimFailed(first, error.code, for: id) }
+            let isOver = addresses.contains { !goesOn(without: $0, error.code, for: id) }
+            if !isOver { node.claimed(id, failure: nil, at: now, appendingTo: &actions) }
             return
         }
         let home = homes(of: record)
@@ -69,8 +70,8 @@ extension Engine {
         placed.reserveCapacity(addresses.count)
         for address in addresses {
             guard let index = home(address) else {
-                claimFailed(address, ENODEV, for: id)
-                return
+                guard goesOn(without: address, ENODEV, for: id) else { return }
+                continue
             }
             placed.append(PlacedAddress(address: address, index: index))
             if let old = record.places[address], old != index {
@@ -85,10 +86,10 @@ extension Engine {
             claimants[place] = id
         }
         if let place = claims.firstIndex(where: { $0.router == id }) {
-            claims[place].add(placed)
+            claims[place].add(placed, isAwaited: true)
             return
         }
-        var claim = Claim(placed, of: id)
+        var claim = Claim(placed, of: id, isAwaited: true)
         // Behind a large one nobody has to wait who needs a few addresses only.
         let isSmall = addresses.count + record.configuration.routing.count <= Claim.small
         let mayBegin = claims.isEmpty || isSmall
@@ -127,11 +128,10 @@ extension Engine {
                 if lease != nil { claim.leased.append((address, since)) }
             } catch {
                 // The owner's addresses are its own and were there before us (RFC 9568 §1.7).
-                guard error.code == EEXIST, record.configuration.isOwner else {
+                if error.code != EEXIST || !record.configuration.isOwner {
                     node.count(.addressAddErrors, for: id)
                     tell(error, for: id)
-                    claimFailed(address.address, error.code, for: id)
-                    return true
+                    if !goesOn(without: address.address, error.code, for: id) { return true }
                 }
             }
             claim.advance()
@@ -142,7 +142,7 @@ extension Engine {
         case .unfinished: return false
         case .refused: return true
         }
-        guard claim.isForAddresses else {
+        guard claim.isAwaited else {
             reporter.markDirty(id)
             return true
         }
@@ -159,9 +159,11 @@ extension Engine {
         subnets.removeAll(keepingCapacity: true)
     }
 
-    private func claimFailed(_ address: InterfaceAddress, _ code: Int32, for id: RouterID) {
+    /// The kernel refused this one. False when the claim is over with that.
+    private func goesOn(without address: InterfaceAddress, _ code: Int32, for id: RouterID) -> Bool {
         let failure = ClaimFailure(address: address, code: code)
         node.claimed(id, failure: failure, at: now, appendingTo: &actions)
+        return node.look(at: id) { $0.servesInPart && $0.isAdvertising } ?? false
     }
 
     /// Takes these out of the claim that is under way, and returns those that are to be taken off: not what was never put on.

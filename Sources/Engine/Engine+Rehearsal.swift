@@ -65,7 +65,7 @@ extension Engine {
         rehearsal.wake(at: due, appendingTo: &actions)
         let placed = configuration.addresses.placed(on: nowhere)
         record.places[address] = nowhere
-        var claim = Claim(placed, of: id)
+        var claim = Claim(placed, of: id, isAwaited: true)
         claim.advance()
         claim.leased.append((placed[0], Clock.boottime()))
         leases.hold(claim.leased, of: id, record.mark, configuration)
@@ -82,9 +82,7 @@ extension Engine {
                 Report.transition(id, transition).encode(into: &payload)
             case .announce: _ = Announced(of: id, in: rehearsal)
             case .claim, .release, .settleRouting, .verify, .ask, .addressClaimed, .runGate, .cancelGate,
-                .releaseGateFailed,
-                .peerDiffers,
-                .unsteady, .handover:
+                .releaseGateFailed, .peerDiffers, .unsteady, .degraded, .handover:
                 break
             }
         }

@@ -88,9 +88,10 @@ extension Engine {
         var snapshot = RouterSnapshot(router: id, state: router.stateName)
         snapshot.since = record.stateSince
         snapshot.taken = boottime
-        snapshot.effectivePriority = router.standing.effectivePriority
+        snapshot.effectivePriority = router.effectivePriority
         snapshot.contributions = router.standing.contributions
         snapshot.faults = router.faults
+        snapshot.degraded = router.degraded
         snapshot.localAddress = router.standing.localAddress
         snapshot.master = router.master
         snapshot.masterPriority = router.masterPriority

@@ -79,7 +79,7 @@ extension Engine {
     func settleRouting(for id: RouterID) {
         // A claim that is under way ends with it.
         guard !claims.contains(where: { $0.router == id }) else { return }
-        var claim = Claim([], of: id)
+        var claim = Claim([], of: id, isAwaited: false)
         if !advance(&claim, until: Clock.monotonic() + Self.slice) { claims.append(claim) }
     }
 
@@ -104,7 +104,7 @@ extension Engine {
                 tell(error, for: id)
                 let failure = RoutingFailure(entry: entry, code: error.code)
                 node.routingFailed(id, failure, at: now, appendingTo: &actions)
-                return .refused
+                guard node.look(at: id, { $0.servesInPart && $0.isAdvertising }) ?? false else { return .refused }
             }
         }
         return .done

@@ -53,7 +53,7 @@ extension Action {
         case .announce, .verify, .ask: .announcement
         case .runGate, .cancelGate, .releaseGateFailed: .gate
         case .transition: .transition
-        case .peerDiffers, .addressClaimed, .unsteady, .handover: .report
+        case .peerDiffers, .addressClaimed, .unsteady, .degraded, .handover: .report
         }
     }
 }

@@ -74,4 +74,4 @@ package enum Command: Hashable, Sendable {
 
 /// The version of this protocol, in both hellos. It rises with every change of a message; the two processes are of one
 /// build, so a difference means a half-finished installation.
-package let messagesVersion: UInt16 = 15
+package let messagesVersion: UInt16 = 16

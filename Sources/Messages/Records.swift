@@ -37,6 +37,7 @@ extension VirtualRouterConfiguration {
         writer.write(announcements.pacing)
         lease.write(to: &writer)
         writer.write(resetsConnections)
+        writer.write(claim.rawValue)
         writer.write(conflictCheck.rawValue)
         writer.write(verification.isOn)
         writer.write(list: verification.targets) { $0.write($1) }
@@ -86,6 +87,8 @@ extension VirtualRouterConfiguration {
         let pacing = try reader.duration()
         let lease = try LeasePolicy(from: &reader)
         let resetsConnections = try reader.bool()
+        let claimNumber = try reader.byte()
+        guard let claim = ClaimPolicy(rawValue: claimNumber) else { throw .unknown(claimNumber) }
         let conflictNumber = try reader.byte()
         guard let conflictCheck = ConflictCheck(rawValue: conflictNumber) else { throw .unknown(conflictNumber) }
         let isVerified = try reader.bool()
@@ -104,7 +107,7 @@ extension VirtualRouterConfiguration {
             addressOptions: addressOptions, unadvertised: Int(unadvertised), routing: routing,
             checksum: checksum, password: password, strictFirstAddress: strict,
             announcements: AnnouncementPlan(rounds: rounds, refresh: refresh, kinds: kinds, pacing: pacing),
-            lease: lease, resetsConnections: resetsConnections, conflictCheck: conflictCheck,
+            lease: lease, resetsConnections: resetsConnections, claim: claim, conflictCheck: conflictCheck,
             verification: VerificationPlan(isOn: isVerified, targets: targets), obeysFiltered: obeysFiltered,
             checks: checks,
             gatesClaim: gatesClaim, gatesRelease: gatesRelease, usesVirtualMAC: try reader.bool())
@@ -159,6 +162,7 @@ extension RouterSnapshot {
         writer.write(effectivePriority)
         writer.write(list: contributions) { $1.write(to: &$0) }
         writer.write(list: faults) { $1.write(to: &$0) }
+        writer.write(list: degraded) { $1.write(to: &$0) }
         writer.write(localAddress) { $0.write($1) }
         writer.write(master) { $0.write($1) }
         writer.write(masterPriority)
@@ -189,6 +193,7 @@ extension RouterSnapshot {
         effectivePriority = try reader.byte()
         contributions = try reader.list { reader throws(MessageError) in try Contribution(from: &reader) }
         faults = try reader.list { reader throws(MessageError) in try Fault(from: &reader) }
+        degraded = try reader.list { reader throws(MessageError) in try Fault(from: &reader) }
         localAddress = try reader.optional { reader throws(MessageError) in try reader.address() }
         master = try reader.optional { reader throws(MessageError) in try reader.address() }
         masterPriority = try reader.byte()

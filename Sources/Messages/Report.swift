@@ -19,6 +19,8 @@ package enum Notice: Hashable, Sendable {
     case routingLeftoverRemoved(RoutingEntry)
     /// Somebody else has put there what this router wants: it serves, and stays when the router goes.
     case routingNotOurs(RouterID, RoutingEntry)
+    /// A master serves without these, as the faults that they would be otherwise, from now on; empty for one that has everything again.
+    case degraded(RouterID, [Fault])
     /// So many packets came in that nobody here expects that the kernel now lets in only a sample of them; or no longer.
     case flood(SocketTag, isFiltering: Bool)
     /// So many connections of addresses that were released have been ended.

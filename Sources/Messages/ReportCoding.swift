@@ -183,6 +183,10 @@ extension Notice {
             writer.write(UInt8(13))
             writer.write(router)
             entry.write(to: &writer)
+        case .degraded(let router, let missing):
+            writer.write(UInt8(14))
+            writer.write(router)
+            writer.write(list: missing) { $1.write(to: &$0) }
         }
     }
 
@@ -233,6 +237,10 @@ extension Notice {
         case 13:
             let router = try reader.router()
             self = .routingNotOurs(router, try RoutingEntry(from: &reader))
+        case 14:
+            let router = try reader.router()
+            self = .degraded(
+                router, try reader.list { reader throws(MessageError) in try Fault(from: &reader) })
         case let other: throw .unknown(other)
         }
     }

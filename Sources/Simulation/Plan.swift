@@ -30,6 +30,9 @@ struct PlannedFault: Hashable, Sendable {
     var value: Int
 
     var end: Int64 { at + length }
+
+    /// Of `claimRefused`: what one kernel refuses the others refuse as well.
+    var concernsAllHosts: Bool { value % 3 == 0 }
 }
 
 /// A check of one host.

@@ -66,6 +66,7 @@ extension Plan {
         let refresh: Duration? = shared.chance(100) ? .nanoseconds(interval * 20) : nil
         let isMigrating = router.version == .v3 && router.family == .ipv4 && shared.chance(120)
         let startDelay = shared.chance(150) ? interval * Int64(1 + shared.below(6)) : 0
+        let servesInPart = shared.chance(300)
         guard host < 2 || !random.chance(150) else { return nil }
 
         var configuration = VirtualRouterConfiguration(
@@ -90,6 +91,7 @@ extension Plan {
         }
         configuration.gatesClaim = random.chance(150)
         configuration.gatesRelease = random.chance(200)
+        configuration.claim = servesInPart ? .any : .all
         for index in checks.indices where random.chance(700) {
             let effect: CheckEffect = random.pick([.fault, .fault, .weight(-30), .weight(-120), .lastResort])
             configuration.checks.append(CheckReference(check: CheckID(UInt32(index)), effect: effect))
@@ -113,7 +115,9 @@ extension Plan {
     private mutating func distinguish(_ random: inout Randomness) {
         for router in routers.indices where random.chance(150) {
             for _ in 0..<random.pick([1, 1, 1, 1, 2]) {
-                seats[seat(random.below(hosts), router)]?.priority = 255
+                let owner = seat(random.below(hosts), router)
+                seats[owner]?.priority = 255
+                seats[owner]?.claim = .all
             }
         }
     }
@@ -137,6 +141,10 @@ extension Plan {
             fault.value = random.below(checks.count)
         case .priority: fault.value = 1 + random.below(254)
         case .interval: fault.value = 1 + random.below(3)
+        case .claimRefused where fault.concernsAllHosts:
+            // From one of the first claims until everybody has been refused twice.
+            fault.at %= interval * 6
+            fault.length = 2_000_000_000 + interval * 12
         default: break
         }
         faults.append(fault)

@@ -62,6 +62,10 @@ struct Seat {
     var firstLower: Int64?
     /// The last claim was refused.
     var isDoubtful = false
+    /// It serves without what was refused, or is about to.
+    var isDegraded = false
+    /// It is so no more, and has not advertised that yet.
+    var owesPriority = false
     var claimGate: UInt32?
     var hasPassedGate = false
     var releaseGate: UInt32?
@@ -126,6 +130,8 @@ struct Seat {
         learned = new.advertisementInterval.nanoseconds
         firstLower = nil
         isDoubtful = false
+        isDegraded = false
+        owesPriority = false
         claimGate = nil
         hasPassedGate = false
         releaseGate = nil
@@ -141,6 +147,12 @@ struct Seat {
         handovers = 0
         handoverSince = -1
     }
+
+    /// What the next claim is refused is gone without.
+    var servesInPart: Bool { isDoubtful && configuration?.claim == .any }
+
+    /// What its adverts have to say as long as it is master.
+    var spokenPriority: UInt8 { isDegraded ? 1 : priority }
 
     /// The engine has forgotten a router that was removed, or died before it did.
     mutating func vanish() {

@@ -89,6 +89,8 @@ extension Plan {
             case .stop: "the agent of \(host) is stopped"
             case .supervisorDeath: "the supervisor of \(host) dies"
             case .carrierLoss: "\(host) has no carrier on \(segment)"
+            case .claimRefused where fault.concernsAllHosts:
+                "the kernels refuse addresses: router \(fault.router + 1), all hosts"
             case .claimRefused: "the kernel refuses addresses: \(seat)"
             case .gateFails: "gates fail: \(seat)"
             case .gateHangs: "gates hang: \(seat)"

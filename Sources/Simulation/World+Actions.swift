@@ -61,6 +61,8 @@ extension World {
             guard !leaving, seats[place].isDisabled else { return }
             seats[place].wantsDisabled = false
             seats[place].isDisabled = false
+        case .degraded(let missing):
+            note(host, router) { missing.isEmpty ? "has everything again" : "goes without \(missing.count)" }
         case .peerDiffers, .unsteady, .verify, .ask, .addressClaimed, .settleRouting:
             break
         }
@@ -122,21 +124,27 @@ extension World {
         let isRefused = seats[place].refusesClaims
         note(host, router) { "claims \(addresses.count) address(es)\(isRefused ? ", which is refused" : "")" }
         judgeClaim(host, router)
-        var failure: ClaimFailure?
-        for (index, address) in addresses.enumerated() {
-            // The last one is refused, so that those before it are on the interface already.
-            if isRefused, index == addresses.count - 1 {
-                failure = ClaimFailure(address: address, code: 22)
-                seats[place].isDoubtful = true
-            } else if !seats[place].held.contains(address) {
-                seats[place].held.append(address)
-            }
+        // The last one is refused, so that those before it are on the interface already.
+        let last = seats[place].configuration?.addresses.last
+        let refused = isRefused ? addresses.first { $0 == last } : nil
+        for address in addresses where address != refused && !seats[place].held.contains(address) {
+            seats[place].held.append(address)
         }
-        if failure == nil {
-            seats[place].isDoubtful = false
-            if !seats[place].isResuming { seats[place].owes = addresses }
+        seats[place].isDoubtful = refused != nil
+        if refused == nil, seats[place].isDegraded {
+            seats[place].isDegraded = false
+            seats[place].owesPriority = seats[place].priority > 1 && !seats[place].isResuming
         }
-        hosts[host].node.claimed(id(host, router), failure: failure, at: clock(host), appendingTo: &actions)
+        if refused == nil || seats[place].isDegraded, !seats[place].isResuming {
+            seats[place].owes = addresses.filter { $0 != refused }
+        }
+        if let refused {
+            let failure = ClaimFailure(address: refused, code: 22)
+            hosts[host].node.claimed(id(host, router), failure: failure, at: clock(host), appendingTo: &actions)
+            guard hosts[host].node.look(at: id(host, router), { $0.servesInPart && $0.isAdvertising }) ?? false
+            else { return }
+        }
+        hosts[host].node.claimed(id(host, router), failure: nil, at: clock(host), appendingTo: &actions)
     }
 
     // MARK: - Gates

@@ -30,7 +30,9 @@ extension World {
             for worse in 0..<plan.hosts where worse != better && isMasterNow(worse, router) {
                 let first = seats[plan.seat(better, router)]
                 let second = seats[plan.seat(worse, router)]
-                guard first.priority > second.priority || (first.priority == second.priority && better > worse),
+                guard
+                    first.spokenPriority > second.spokenPriority
+                        || (first.spokenPriority == second.spokenPriority && better > worse),
                     segments[segment].isHeard(better, by: worse), hears(second, first)
                 else { continue }
                 pair = (better, worse)
@@ -123,13 +125,16 @@ extension World {
                 fail(.oneMaster, router) { "\(masters.count) masters at rest" }
                 return
             }
+            if seats[plan.seat(masters[0], router)].isDegraded {
+                fail(.masterHolds, router, masters[0]) { "it goes without an address though none is refused any more" }
+            }
             judgeFitness(masters[0], candidates, router)
             judgeNeighbours(masters[0], router)
         }
     }
 
     private func judgeFitness(_ master: Int, _ candidates: [Int], _ router: Int) {
-        let priority = seats[plan.seat(master, router)].priority
+        let priority = seats[plan.seat(master, router)].spokenPriority
         for host in candidates where host != master {
             let seat = seats[plan.seat(host, router)]
             guard seat.priority > priority, !seat.isDoubtful, !seat.isSendDoubtful, !seat.isHeld,

@@ -230,7 +230,10 @@ extension World {
         case .muteness:
             segments[fault.segment].mute |= 1 << UInt8(fault.host)
             segments[fault.segment].isLopsided = true
-        case .claimRefused: seats[place].refusesClaims = true
+        case .claimRefused:
+            for host in 0..<plan.hosts where host == fault.host || fault.concernsAllHosts {
+                seats[plan.seat(host, fault.router)].refusesClaims = true
+            }
         case .gateFails: seats[place].gatesFail = true
         case .gateHangs: seats[place].gatesHang = true
         case .pause, .suspension, .removal, .handover, .engineDeath, .agentDeath, .hostDeath, .stop, .supervisorDeath,

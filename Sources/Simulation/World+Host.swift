@@ -71,8 +71,14 @@ extension World {
                 seats[place].state == .master && seats[place].lastAdvertSent >= 0
                 && age < (configuration.advertisementInterval * 3).nanoseconds
         }
+        let missing = seats[place].isDegraded ? seats[place].configuration?.addresses.last : nil
         seats[place].forget(configuration)
         seats[place].isResuming = isFresh
+        if start == .resumed, let missing {
+            snapshot?.degraded = [.claim(ClaimFailure(address: missing, code: 22))]
+            seats[place].isDoubtful = true
+            seats[place].isDegraded = isFresh && seats[place].servesInPart
+        }
         tell(host, .interface(plan.routers[router].segment))
         if hosts[host].hasCarrier[plan.routers[router].segment] {
             // The link is not new to a new engine.

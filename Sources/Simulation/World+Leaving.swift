@@ -199,8 +199,8 @@ extension World {
                 let first = seats[plan.seat(better, router)]
                 let second = seats[plan.seat(worse, router)]
                 let isWorse =
-                    second.leaving != nil || first.priority > second.priority
-                    || (first.priority == second.priority && better > worse)
+                    second.leaving != nil || first.spokenPriority > second.spokenPriority
+                    || (first.spokenPriority == second.spokenPriority && better > worse)
                 guard isWorse, segments[plan.routers[router].segment].isHeard(better, by: worse),
                     hears(second, first)
                 else { continue }
@@ -215,7 +215,7 @@ extension World {
         let since = max(matches[router].bothSince, disturbed)
         // Of priority 1 a resigning one needs two adverts.
         let isDoubtful =
-            seats[plan.seat(pair.0, router)].priority == 1 && seats[plan.seat(pair.1, router)].leaving != nil
+            seats[plan.seat(pair.0, router)].spokenPriority == 1 && seats[plan.seat(pair.1, router)].leaving != nil
         let second = isDoubtful ? plan.routers[router].longestInterval : 0
         if now - since > conflictBound(router) + Leaving.overlap + second {
             fail(.oneHolder, router) { "hosts \(pair.0 + 1) and \(pair.1 + 1) since \(seconds(since))" }

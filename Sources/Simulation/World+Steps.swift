@@ -55,7 +55,7 @@ extension World {
             noteSuccessor(packet, heardAt, place)
             return .staysSilent(adverts: seats[place].adverts)
         }
-        let own = seats[place].priority
+        let own = seats[place].spokenPriority
         if seats[place].isAdvertising {
             let isGreater = packet.sender > host
             guard packet.priority > own || (packet.priority == own && isGreater) else {
@@ -139,15 +139,18 @@ extension World {
             seats[place].isAdvertising = false
             return
         }
-        if priority != election.standing.effectivePriority, priority != seats[place].priority {
-            fail(.advertsFromMasters, router, host) {
-                "priority \(priority) though its own is \(election.standing.effectivePriority)"
-            }
+        if !seats[place].isAdvertising, seats[place].servesInPart { seats[place].isDegraded = true }
+        let own = seats[place].isDegraded ? 1 : election.standing.effectivePriority
+        // An advert that was on its way out when the claim ended says what was before.
+        let isOld = seats[place].owesPriority && priority == 1
+        if !isOld, priority != own, priority != seats[place].spokenPriority {
+            fail(.advertsFromMasters, router, host) { "priority \(priority) though its own is \(own)" }
         }
         if timerRound > 1, seats[place].lastAdvertTried == now {
             fail(.advertsInTime, router, host) { "adverts in a burst" }
         }
-        judgePhase(priority, host, router)
+        if !seats[place].owesPriority { judgePhase(priority, host, router) }
+        if !isOld { seats[place].owesPriority = false }
         if !seats[place].isAdvertising {
             if seats[place].leaving != nil {
                 judgeTakingBack(host, router)
@@ -169,7 +172,7 @@ extension World {
     /// may begin with a shorter interval.
     private mutating func judgePhase(_ priority: UInt8, _ host: Int, _ router: Int) {
         let place = plan.seat(host, router)
-        guard timerRound > 0, seats[place].isAdvertising, priority == seats[place].priority,
+        guard timerRound > 0, seats[place].isAdvertising, priority == seats[place].spokenPriority,
             let interval = seats[place].configuration?.advertisementInterval.nanoseconds
         else { return }
         // After a pause the first one comes when it can.
@@ -306,6 +309,13 @@ extension World {
         }
         seats[place].mustFallSilent = false
         seats[place].isAdvertising = election.isAdvertising
+        if !election.isAdvertising {
+            seats[place].isDegraded = false
+            seats[place].owesPriority = false
+        }
+        if seats[place].owesPriority {
+            fail(.advertsFromMasters, router, host) { "it does not advertise \(seats[place].spokenPriority)" }
+        }
         seats[place].hasPassedGate = false
         if seats[place].priority != priority {
             // Without carrier it is sent and does not leave.
@@ -362,7 +372,8 @@ extension World {
             fail(.obeysFacts, router, host) { "it is \(election.state.word) without a reason" }
         }
         if election.isAdvertising, !election.awaitsSending,
-            let missing = configuration.addresses.first(where: { !seats[place].held.contains($0) })
+            let missing = configuration.addresses.dropLast(seats[place].isDegraded ? 1 : 0)
+                .first(where: { !seats[place].held.contains($0) })
         {
             fail(.masterHolds, router, host) { "\(missing) is not on the interface" }
         }

@@ -249,7 +249,7 @@ struct World {
                 let seat = seats[plan.seat(host, router)]
                 guard let configuration = seat.configuration else { continue }
                 delay = max(delay, configuration.preemptDelay.nanoseconds)
-                if seat.state == .fault, let until = hosts[host].node.router(id(host, router))?.deadline {
+                if let until = hosts[host].node.router(id(host, router))?.nextTry {
                     rest = max(rest, until.nanoseconds - hosts[host].offset)
                 }
             }

@@ -12,6 +12,8 @@ package enum EventDocument: Hashable, Sendable {
     case conflict(ConflictDocument)
     /// `{"type":"verification", …}`: whether a takeover arrived at neighbours.
     case verification(VerificationDocument)
+    /// `{"type":"degraded", …}`: a master goes without something that the kernel refuses it, or without something else, or has everything again.
+    case degraded(DegradedDocument)
     /// `{"type":"unsteady", …}`: a virtual router came to and went from master too often.
     case unsteady(UnsteadyDocument)
     /// `{"type":"packet-dropped", …}`: packets were not believed; one event for each reason in 10 s at most.
@@ -178,6 +180,7 @@ extension EventDocument: Codable {
         case "difference": self = .difference(try DifferenceDocument(from: decoder))
         case "address-conflict": self = .conflict(try ConflictDocument(from: decoder))
         case "verification": self = .verification(try VerificationDocument(from: decoder))
+        case "degraded": self = .degraded(try DegradedDocument(from: decoder))
         case "unsteady": self = .unsteady(try UnsteadyDocument(from: decoder))
         case "packet-dropped": self = .dropped(try DroppedDocument(from: decoder))
         case "alive": self = .alive
@@ -202,6 +205,9 @@ extension EventDocument: Codable {
         case .verification(let verification):
             try container.encode("verification", forKey: .type)
             try verification.encode(to: encoder)
+        case .degraded(let degraded):
+            try container.encode("degraded", forKey: .type)
+            try degraded.encode(to: encoder)
         case .unsteady(let unsteady):
             try container.encode("unsteady", forKey: .type)
             try unsteady.encode(to: encoder)

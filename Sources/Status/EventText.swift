@@ -13,6 +13,8 @@ package func eventText(_ event: EventDocument) -> String? {
             + conflict.text
     case .verification(let event):
         "\(event.at)  \(event.router)  \(event.verdict == "unanswered" ? "UNVERIFIED" : event.verdict)  \(event.text)"
+    case .degraded(let event):
+        "\(event.at)  \(event.router)  \(event.missing == 0 ? "whole" : "DEGRADED")  \(event.text)"
     case .unsteady(let unsteady):
         "\(unsteady.at)  \(unsteady.router)  UNSTEADY  \(unsteady.text)"
     case .dropped(let dropped):
@@ -39,7 +41,8 @@ package func presentText(_ router: RouterStatus, asOf: Timestamp) -> [String] {
     let unverified = [router.verification].compactMap { $0 }.filter { $0.verdict == "unanswered" }.map {
         "\(asOf)  \(router.name)  UNVERIFIED  \($0.text)"
     }
-    return [state] + differences + conflicts + unverified
+    let degraded = router.degraded.map { "\(asOf)  \(router.name)  DEGRADED  \($0.text)" }
+    return [state] + degraded + differences + conflicts + unverified
 }
 
 extension StatusDocument {
@@ -57,7 +60,7 @@ extension StatusDocument {
             } ?? false
         case .verification(let event):
             router(event.router, at: event.at)?.verification?.text == event.text
-        case .transition, .unsteady, .dropped, .alive: false
+        case .transition, .degraded, .unsteady, .dropped, .alive: false
         }
     }
 

@@ -53,6 +53,9 @@ package struct RouterStatus: Hashable, Sendable, Codable {
     package var contributions: [ContributionStatus]
     /// `faults`: the present reasons that keep the router from running; empty when it may run.
     package var faults: [FaultStatus]
+    /// `degraded`: what a master goes without because the kernel refuses it (`claim: any`), as the faults that it would be otherwise; empty for who
+    /// has everything or is no master.
+    package var degraded: [FaultStatus] = []
     /// `preempt`: whether it takes over from a lower priority, and after how long.
     package var preempt: PreemptStatus
     /// `accept-mode`: whether a master answers for its addresses; always true here.
@@ -128,7 +131,7 @@ package struct RouterStatus: Hashable, Sendable, Codable {
     private enum CodingKeys: String, CodingKey {
         case name, interface, vrid, family, version, state, since, priority, contributions, faults, preempt, master
         case addresses, statistics, checks, peers, differences, conflicts, lease, held, routes, rules
-        case verification
+        case verification, degraded
         case leaseExpires = "lease-expires"
         case alsoVersion2 = "also-version-2"
         case unknownSince = "unknown-since"

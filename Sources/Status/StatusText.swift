@@ -18,6 +18,7 @@ package func routerText(_ router: RouterStatus, asOf: Timestamp) -> String {
     lines.append(line("master", masterText(router)))
     if let waiting = waitingText(router, asOf: asOf) { lines.append(line("waiting", waiting)) }
     lines += block("FAULT", router.faults.map(\.text))
+    lines += block("DEGRADED", router.degraded.map(\.text))
     lines += block("DIFFERS", differenceLines(router, asOf: asOf))
     lines += block("CONFLICT", conflictLines(router, asOf: asOf))
     if let held = router.held { lines.append(line("held back", heldText(held, router, asOf: asOf))) }
@@ -116,7 +117,8 @@ private func priorityText(_ router: RouterStatus) -> String {
         return router.priority == 255 ? text + " (owner)" : text
     }
     text += " instead of \(router.priority)"
-    let parts = router.contributions.map { "\($0.onFailure): check \($0.check), \($0.reason)" }
+    var parts = router.contributions.map { "\($0.onFailure): check \($0.check), \($0.reason)" }
+    if !router.degraded.isEmpty { parts.append("degraded") }
     if !parts.isEmpty { text += " (\(parts.joined(separator: "; ")))" }
     return text
 }

@@ -35,6 +35,8 @@ package enum AgentEvent: Hashable, Sendable {
     case verified(router: String, Verification, at: Int64)
     /// Packets that were not believed; `router` is nil when nobody here has their VRID.
     case dropped(router: String?, reason: DropReason, source: IPAddress?, count: UInt32, at: Int64)
+    /// A master goes without so many of its addresses, routes and rules; 0 for none any more.
+    case degraded(router: String, missing: Int, text: String, at: Int64)
     case unsteady(router: String, transitions: UInt32, within: Duration, text: String, at: Int64)
 }
 

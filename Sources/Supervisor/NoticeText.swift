@@ -27,7 +27,10 @@ struct LogLine: Hashable {
 
 extension LogLine {
     /// The line of `notice`; `name` gives a virtual router's name, `preempts` whether it takes over from lower priorities.
-    init(_ notice: Notice, name: (RouterID) -> String, preempts: (RouterID) -> Bool = { _ in true }) {
+    init(
+        _ notice: Notice, name: (RouterID) -> String, checks: CheckNames = CheckNames(),
+        preempts: (RouterID) -> Bool = { _ in true }
+    ) {
         switch notice {
         case .dropped(let router, let interface, let reason, let source, let count):
             // Another election on the segment is no mistake of anybody.
@@ -98,6 +101,13 @@ extension LogLine {
             self.init(
                 .error, "gate-release-failed",
                 [("router", name(router)), ("reason", failure.reason), ("text", consequence)])
+        case .degraded(let router, let missing):
+            self.init(
+                missing.isEmpty ? .notice : .warning, missing.isEmpty ? "degraded-ended" : "degraded",
+                [
+                    ("router", name(router)), ("missing", "\(missing.count)"),
+                    ("text", degradedSentence(missing, checks)),
+                ])
         case .unsteady(let router, let transitions, let window):
             let text = Self.unsteadyText(transitions, within: window)
             self.init(.warning, "unsteady", [("router", name(router)), ("text", text)])

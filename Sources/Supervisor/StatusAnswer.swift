@@ -132,11 +132,8 @@ extension RouterStatus {
                 check: names[contribution.check], onFailure: contribution.effect.word,
                 reason: contribution.failure.reason)
         }
-        faults = snapshot.faults.map { fault in
-            FaultStatus(
-                fault: fault.word, check: fault.check.map { names[$0] }, reason: fault.reason,
-                text: fault.sentence(names))
-        }
+        faults = snapshot.faults.map { FaultStatus($0, names) }
+        degraded = snapshot.degraded.map { FaultStatus($0, names) }
         leaseExpires = snapshot.leaseExpires == 0 ? nil : time.timestamp(snapshot.leaseExpires)
         upDatetime = snapshot.upSince == 0 ? nil : time.timestamp(snapshot.upSince)
         startDelayUntil = snapshot.delayedUntil > time.boot ? time.timestamp(snapshot.delayedUntil) : nil
@@ -166,6 +163,13 @@ extension RouterStatus {
             let age = max(0, time.boot - snapshot.lastAdvertHeard)
             lastAdvertHeardMsAgo = (Double(age) / 100_000).rounded() / 10
         }
+    }
+}
+
+extension FaultStatus {
+    init(_ fault: Fault, _ names: CheckNames) {
+        self.init(
+            fault: fault.word, check: fault.check.map { names[$0] }, reason: fault.reason, text: fault.sentence(names))
     }
 }
 
@@ -325,6 +329,9 @@ extension EventDocument {
                 VerificationDocument(
                     router: router, verdict: verification.verdict.word, text: verification.sentence,
                     at: Timestamp(wallNanoseconds: at)))
+        case .degraded(let router, let missing, let text, let at):
+            self = .degraded(
+                DegradedDocument(router: router, missing: missing, text: text, at: Timestamp(wallNanoseconds: at)))
         case .unsteady(let router, let transitions, let window, let text, let at):
             self = .unsteady(
                 UnsteadyDocument(

@@ -2,6 +2,7 @@
 
 import Election
 import Messages
+import Status
 import System
 
 extension Supervisor {
@@ -11,7 +12,7 @@ extension Supervisor {
             return
         }
         let preempts = { (router: RouterID) in self.records[router]?.configuration.election.preempt ?? true }
-        log.write(LogLine(notice, name: name, preempts: preempts))
+        log.write(LogLine(notice, name: name, checks: inForce.checkNames, preempts: preempts))
         switch notice {
         case .peerDiffers(let router, let peer, let difference):
             events.publish(.peerDiffers(router: name(router), peer: peer, what: difference, at: Clock.wall()))
@@ -19,6 +20,9 @@ extension Supervisor {
             events.publish(
                 .addressClaimed(
                     router: name(router), address: address, by: hardware, state: state, at: Clock.wall()))
+        case .degraded(let router, let missing):
+            let text = degradedSentence(missing, inForce.checkNames)
+            events.publish(.degraded(router: name(router), missing: missing.count, text: text, at: Clock.wall()))
         case .unsteady(let router, let transitions, let window):
             let text = LogLine.unsteadyText(transitions, within: window)
             events.publish(

@@ -65,6 +65,16 @@ struct EngineKeyTests {
         #expect(try !onlyRouter(router("filtered-adverts: ignore")).election.obeysFiltered)
     }
 
+    @Test func everythingIsClaimedUnlessOneSaysSo() throws {
+        #expect(try onlyRouter(router()).election.claim == .all)
+        #expect(try onlyRouter(router("claim: any")).election.claim == .any)
+        #expect(errors(router("claim: some")) == ["f:6:12: claim must be all or any, not 'some'"])
+        #expect(try onlyRouter(router("priority: owner\n    claim: all")).election.claim == .all)
+        let owner =
+            "f:7:12: the owner (priority 255) takes its addresses from everybody, also without some of them; use claim: all"
+        #expect(errors(router("priority: owner\n    claim: any")) == [owner])
+    }
+
     @Test(arguments: [
         ("conflict-check: wait", "f:6:21: conflict-check must be off, warn or hold, not 'wait'"),
         ("filtered-adverts: off", "f:6:23: filtered-adverts must be obey or ignore, not 'off'"),

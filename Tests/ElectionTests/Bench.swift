@@ -10,7 +10,11 @@ struct Bench {
     static let greaterPeer = IPAddress.ipv4(IPv4Address(192, 0, 2, 3))
     static let vip = InterfaceAddress(address: .ipv4(IPv4Address(192, 0, 2, 100)), prefixLength: 24)
 
-    enum Claims { case succeed, fail, stay }
+    enum Claims {
+        case succeed, fail, stay
+        /// All but these succeed.
+        case refuse(Set<InterfaceAddress>)
+    }
 
     var router: VirtualRouter
     var now = Instant(nanoseconds: 1_000_000_000_000)
@@ -55,6 +59,14 @@ struct Bench {
                     let failure = ClaimFailure(address: addresses[0], code: 13)
                     router.handle(.claimFailed(failure), at: now, appendingTo: &actions)
                 case .stay: break
+                case .refuse(let refused):
+                    let failures = addresses.filter(refused.contains).map { ClaimFailure(address: $0, code: 13) }
+                    for failure in router.servesInPart ? failures : Array(failures.prefix(1)) {
+                        router.handle(.claimFailed(failure), at: now, appendingTo: &actions)
+                    }
+                    if failures.isEmpty || router.servesInPart && router.isAdvertising {
+                        router.handle(.claimed, at: now, appendingTo: &actions)
+                    }
                 }
             }
             position += 1

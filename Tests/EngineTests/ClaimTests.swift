@@ -14,7 +14,7 @@ private func address(_ number: UInt8) -> PlacedAddress {
 
 /// Addresses 1 ... 4, of which the first two are on.
 private func half() -> Claim {
-    var claim = Claim([1, 2, 3, 4].map(address), of: RouterID(1))
+    var claim = Claim([1, 2, 3, 4].map(address), of: RouterID(1), isAwaited: true)
     claim.advance()
     claim.leased.append((address(1), 5))
     claim.advance()
@@ -42,7 +42,7 @@ private func half() -> Claim {
 
     @Test func `what is added comes last, each once, and what was on already and is wanted again was lost`() {
         var claim = half()
-        claim.add([address(4), address(5), address(1)])
+        claim.add([address(4), address(5), address(1)], isAwaited: false)
         #expect(claim.addresses == [2, 3, 4, 5, 1].map(address))
         #expect(claim.position == 1 && claim.next == address(3))
         #expect(claim.leased.isEmpty)

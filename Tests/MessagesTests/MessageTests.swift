@@ -61,6 +61,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             Contribution(check: CheckID(2), effect: .lastResort, failure: .stale),
         ]
         snapshot.faults = faults
+        snapshot.degraded = Array(faults.reversed())
         snapshot.localAddress = peer
         snapshot.master = vip6.address
         snapshot.masterPriority = 200
@@ -103,7 +104,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
         routing: routing, checksum: .pseudoHeader, password: [1, 2, 3], strictFirstAddress: true,
         announcements: AnnouncementPlan(
             rounds: [.zero, .seconds(1)], refresh: .seconds(30), kinds: [.garpReply, .rarp], pacing: .milliseconds(7)),
-        lease: .seconds(0xABCD), resetsConnections: true, conflictCheck: .hold,
+        lease: .seconds(0xABCD), resetsConnections: true, claim: .any, conflictCheck: .hold,
         verification: VerificationPlan(isOn: true, targets: [peer, vip6.address]), obeysFiltered: false,
         checks: [
             CheckReference(check: CheckID(1), effect: .fault), CheckReference(check: CheckID(2), effect: .weight(-253)),
@@ -164,6 +165,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             .notice(.kernel(nil, call: "RTM_NEWADDR", subject: "vip", code: 13, explanation: "ipv6: disabled ✓")),
             .notice(.leftoverRemoved(vip6, interface: "eth0")), .notice(.connectionsReset(count: .max)),
             .notice(.routingLeftoverRemoved(route)), .notice(.routingNotOurs(RouterID(4), routing[3])),
+            .notice(.degraded(RouterID(4), faults)), .notice(.degraded(RouterID(4), [])),
             .notice(.releaseGateFailed(RouterID(1), .timedOut, stopping: true)),
         ]
         + causes.map {

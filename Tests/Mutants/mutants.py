@@ -10,6 +10,7 @@ ROUTER = "VirtualRouter.swift"
 STANDING = "VirtualRouter+Standing.swift"
 RESIGNING = "VirtualRouter+Resigning.swift"
 ABSENCE = "VirtualRouter+Absence.swift"
+DEGRADATION = "VirtualRouter+Degradation.swift"
 PREEMPT = "guard configuration.preempt, !isClaimDoubtful, !isSendDoubtful, !standing.isHeld else { return true }"
 
 MUTANTS = [
@@ -39,10 +40,9 @@ MUTANTS = [
      "counters[.priorityZeroSent] += 1\n            actions.append(.sendAdvert(priority: 0))",
      "counters[.priorityZeroSent] += 1"),
     ("do not announce after a claim", MASTER,
-     "if cause != .resumed { startBurst(&master, now, &actions) }", "if cause == nil { startBurst(&master, now, &actions) }"),
+     "if cause != .resumed, hasNews {", "if cause == nil, hasNews {"),
     ("do not announce addresses that were put back", MASTER,
-     "if cause != .resumed { startBurst(&master, now, &actions) }",
-     "if cause != nil, cause != .resumed { startBurst(&master, now, &actions) }"),
+     "if cause != .resumed, hasNews {", "if cause != nil, cause != .resumed {"),
     ("do not announce again after a lower advert", MASTER,
      "        announceAgain(&master, now, &actions)\n    }\n", "    }\n"),
     ("no last word where no round is left", MASTER,
@@ -75,15 +75,15 @@ MUTANTS = [
     ("do not yield to higher", MASTER,
      "} else if advert.priority > own {  // FSM-A-4", "} else if advert.priority > 254 {  // FSM-A-4"),
     ("claim before the advert", MASTER,
-     "actions.append(.sendAdvert(priority: standing.effectivePriority))\n        if !isSendDoubtful { actions.append(.claim(configuration.addresses)) }",
-     "if !isSendDoubtful { actions.append(.claim(configuration.addresses)) }\n        actions.append(.sendAdvert(priority: standing.effectivePriority))"),
+     "actions.append(.sendAdvert(priority: effectivePriority))\n        if !isSendDoubtful { claim(configuration.addresses, &actions) }",
+     "if !isSendDoubtful { claim(configuration.addresses, &actions) }\n        actions.append(.sendAdvert(priority: effectivePriority))"),
     ("master without addresses after a refused claim", MASTER,
      "giveUp(master, for: .claim(failure), now, &actions)",
      "_ = failure\n            finishClaim(master, now, &actions)"),
     ("stay out for ever after a refused claim", ROUTER,
      "case .fault: pause?.until", "case .fault: nil"),
     ("lost addresses are not put back", "VirtualRouter+Losses.swift",
-     "actions.append(.claim(wanted))", "_ = wanted"),
+     "claim(wanted, &actions)", "_ = wanted"),
     ("advertise once and never again", MASTER,
      "master.nextAdvert = master.nextAdvert + interval * Int(passed + 1)", "master.nextAdvert = master.nextAdvert + interval * 1_000_000"),
     ("catch up on adverts after a pause", MASTER,
@@ -117,11 +117,26 @@ MUTANTS = [
     ("gone addresses stay after a reload", MASTER,
      "if !gone.isEmpty { actions.append(.release(gone)) }", "_ = gone"),
     ("added addresses are not claimed after a reload", MASTER,
-     "if !added.isEmpty { actions.append(.claim(added)) }", "_ = added"),
+     "if !added.isEmpty || degradation != nil { claim(added, &actions) }", "_ = added"),
     ("a reload keeps the old advert timer", MASTER,
      "master.nextAdvert = min(master.nextAdvert, now + new.advertisementInterval - advance)", "_ = advance"),
     ("a removed fault is not noticed", STANDING,
      "case .fault: start(.recovered, now, &actions)", "case .fault: break"),
+
+    # Serving in part.
+    ("serve in part at the first refusal", DEGRADATION,
+     "configuration.claim == .any && isClaimDoubtful", "configuration.claim == .any"),
+    ("serve in part though everything is wanted", DEGRADATION,
+     "configuration.claim == .any && isClaimDoubtful", "isClaimDoubtful"),
+    ("a degraded master keeps its priority", DEGRADATION,
+     "degradation == nil ? standing.effectivePriority : 1", "standing.effectivePriority"),
+    ("a degraded master learns behind the first advert that it is one", DEGRADATION,
+     "degradation = servesInPart ? Degradation() : nil", "degradation = nil"),
+    ("what is missing is not tried again", DEGRADATION,
+     "degradation = Degradation(missing: ended.refused, retry: now + pauseLength)",
+     "degradation = Degradation(missing: ended.refused)"),
+    ("a new priority behind a claim is not advertised", MASTER,
+     "if effectivePriority != priority, cause != .resumed {", "if effectivePriority == 0 {"),
 
     # Resigning.
     ("release before anybody takes over", RESIGNING,
@@ -189,7 +204,7 @@ MUTANTS = [
     ("leave after the first advert that does not", ABSENCE,
      "now - since >= configuration.advertisementInterval * 2", "now - since >= configuration.advertisementInterval * 0"),
     ("claim before an advert is known to leave", MASTER,
-     "if !isSendDoubtful { actions.append(.claim(configuration.addresses)) }", "actions.append(.claim(configuration.addresses))"),
+     "if !isSendDoubtful { claim(configuration.addresses, &actions) }", "claim(configuration.addresses, &actions)"),
     ("forget that no advert left", ABSENCE,
      "isSendDoubtful = true\n        pause", "pause"),
 

@@ -113,6 +113,7 @@ let sampleRouterJSON =
     + #""conflicts":[{"address":"192.0.2.10","count":3,"first":"2026-11-21T05:02:00.000Z","#
     + #""hardware-address":"02:00:00:00:00:09","last":"2026-11-21T05:03:00.500Z"}],"#
     + #""contributions":[{"check":"role","on-failure":"weight -60","reason":"exit status 1"}],"#
+    + #""degraded":[],"#
     + #""differences":[{"count":12,"first":"2026-11-21T03:00:00.250Z","kind":"interval","#
     + #""last":"2026-11-21T05:03:03.000Z","own-value":"100 ms","peer":"192.0.2.3","peer-value":"1 s","#
     + #""text":"it advertises every 1 s, here 100 ms is configured"}],"#

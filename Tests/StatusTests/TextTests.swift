@@ -67,6 +67,29 @@ struct TextTests {
         #expect(backup.contains("  rules      1000: from 198.51.100.0/24 lookup 100               absent"))
     }
 
+    @Test func `what a master goes without stands out`() {
+        var router = sampleRouter()
+        router.faults = []
+        router.contributions = []
+        router.effectivePriority = 1
+        router.degraded = [
+            FaultStatus(
+                fault: "claim", reason: "Permission denied",
+                text: "the kernel refused 192.0.2.111/32: Permission denied")
+        ]
+        let now = time("2026-11-22T05:03:03.500Z")
+        #expect(
+            routerText(router, asOf: now).contains(
+                "\n  DEGRADED   the kernel refused 192.0.2.111/32: Permission denied\n"))
+        #expect(
+            presentText(router, asOf: now)[1].hasSuffix(
+                "database  DEGRADED  the kernel refused 192.0.2.111/32: Permission denied"))
+        #expect(routerText(router, asOf: now).contains("\n  priority   1 instead of 150 (degraded)\n"))
+        let event = DegradedDocument(router: "database", missing: 0, text: "nothing is missing any more", at: now)
+        #expect(
+            eventText(.degraded(event)) == "2026-11-22T05:03:03.500Z  database  whole  nothing is missing any more")
+    }
+
     @Test func `an address that adverts do not list is marked`() {
         var router = sampleRouter()
         router.addresses[1].advertised = false

@@ -36,8 +36,11 @@ import Wire
                 device: "eth0"))
         engine.send(.notice(.routingLeftoverRemoved(route)))
         engine.send(.notice(.routingNotOurs(RouterID(1), route)))
+        let refused = InterfaceAddress(address: peer, prefixLength: 32)
+        engine.send(.notice(.degraded(RouterID(1), [.claim(ClaimFailure(address: refused, code: 13)), .noCarrier])))
+        engine.send(.notice(.degraded(RouterID(1), [])))
         engine.send(.notice(.resynchronised))
-        #expect(eventually { heard.value.count == 7 })
+        #expect(eventually { heard.value.count == 9 })
         let kinds = heard.value.map { event in
             switch event {
             case .peerDiffers(let router, peer, let what, _): "\(router) \(what.word)"
@@ -45,13 +48,14 @@ import Wire
             case .dropped(let router, let reason, peer, let count, _): "\(router ?? "nobody") \(reason.name) \(count)"
             case .addressClaimed(let router, let address, let hardware, .backup, _):
                 "\(router) \(address) \(hardware)"
+            case .degraded(let router, let missing, _, _): "\(router) without \(missing)"
             case .peerDiffers, .dropped, .transition, .addressClaimed, .verified: "?"
             }
         }
         #expect(
             kinds == [
                 "web equal-priority", "calm equal-priority", "calm version", "web 7", "nobody drop-ttl 5",
-                "calm drop-truncated 1", "web 192.0.2.3 02:00:00:00:00:09",
+                "calm drop-truncated 1", "web 192.0.2.3 02:00:00:00:00:09", "web without 2", "web without 0",
             ])
         #expect(eventually { agent.mirror.netlinkResyncs == 1 })
         let values = "own-value=100 peer-value=100"
@@ -64,6 +68,11 @@ import Wire
         #expect(eventually { agent.logged("<5>event=routing-not-ours router=web", shown).count == 1 })
         let conflict = "<4>event=address-conflict router=web address=192.0.2.3 hardware-address=02:00:00:00:00:09"
         #expect(eventually { agent.logged(conflict, "state=backup").count == 1 })
+        let text =
+            "text=\"it serves what it can, with priority 1, without 2 of what it should have: the kernel refused"
+            + " 192.0.2.3/32: Permission denied, and 1 more\""
+        #expect(eventually { agent.logged("<4>event=degraded router=web missing=2", text).count == 1 })
+        #expect(eventually { agent.logged("<5>event=degraded-ended router=web").count == 1 })
         agent.stop(engine)
     }
 

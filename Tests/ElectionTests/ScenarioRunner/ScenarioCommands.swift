@@ -118,7 +118,7 @@ extension ScenarioWorld {
         case "stops": hosts[host].node.stop(withoutGates: false, at: now, appendingTo: &actions)
         case "interface": try interface(&words, host)
         case "check": try check(&words, host, &actions)
-        case "claims": hosts[host].claims = try Self.claims(words.next("how claims end"))
+        case "claims": hosts[host].claims = try Self.claims(&words)
         case "claimed":
             let router = try hosts[host].router(words.next("router"))
             hosts[host].held[router.id] = router.configuration.addresses
@@ -208,12 +208,13 @@ extension ScenarioWorld {
         hosts[host].node.verdict(verdict, of: id, at: now, appendingTo: &actions)
     }
 
-    private static func claims(_ word: String) throws(ScenarioError) -> ScenarioHost.Claims {
-        switch word {
+    private static func claims(_ words: inout ScenarioWords) throws(ScenarioError) -> ScenarioHost.Claims {
+        switch try words.next("how claims end") {
         case "succeed": return .succeed
         case "fail": return .fail
         case "wait": return .wait
-        default: throw ScenarioError("claims succeed, fail or wait, not '\(word)'")
+        case "refuse": return .refuse(try addresses(words.next("addresses")))
+        case let word: throw ScenarioError("claims succeed, fail, wait or refuse, not '\(word)'")
         }
     }
 

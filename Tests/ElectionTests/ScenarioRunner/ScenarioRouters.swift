@@ -54,6 +54,12 @@ extension ScenarioWorld {
         case "addresses": configuration.addresses = try Self.addresses(words.next(key))
         case "password": configuration.password = Array(try words.next(key).utf8)
         case "strict-first-address": configuration.strictFirstAddress = try words.flag(key)
+        case "claim":
+            switch try words.next(key) {
+            case "all": configuration.claim = .all
+            case "any": configuration.claim = .any
+            case let other: throw ScenarioError("claim is all or any, not '\(other)'")
+            }
         case "refresh": configuration.announcements.refresh = try words.duration(key)
         case "gate-claim": configuration.gatesClaim = try words.flag(key)
         case "gate-release": configuration.gatesRelease = try words.flag(key)
@@ -224,7 +230,7 @@ extension ScenarioWorld {
         let name = try words.next("router")
         let id = try hosts[host].router(name).id
         guard let router = hosts[host].node.router(id) else { throw ScenarioError("the router has gone") }
-        var text = "\(hosts[host].name) \(name): \(router.stateName), priority \(router.standing.effectivePriority)"
+        var text = "\(hosts[host].name) \(name): \(router.stateName), priority \(router.effectivePriority)"
         if let master = router.master, !router.isAdvertising {
             text += ", behind \(master) of priority \(router.masterPriority)"
         }
@@ -233,6 +239,7 @@ extension ScenarioWorld {
         let held = hosts[host].held[id] ?? []
         text += held.isEmpty ? ", holds nothing" : ", holds \(wording.list(held))"
         for fault in router.faults { text += ", fault: \(wording.text(fault))" }
+        for fault in router.degraded { text += ", without: \(wording.text(fault))" }
         while !words.isEmpty {
             let word = try words.next("counter")
             guard let counter = Counter.allCases.first(where: { "\($0)" == word }) else {

@@ -147,6 +147,9 @@ struct ScenarioWording {
                 + "priority \(transition.effectivePriority)"
         case .peerDiffers(let peer, let difference): return "warns: \(peer) differs: \(text(difference))"
         case .unsteady(let count, let window): return "warns: \(count) changes within \(window.transcript)"
+        case .degraded(let missing):
+            return missing.isEmpty
+                ? "has everything" : "goes without: \(missing.map { text($0) }.joined(separator: ", "))"
         case .handover(let outcome): return "handover \(text(outcome))"
         case .releaseGateFailed(let failure, let leaving):
             return "release gate failed (\(text(failure))), \(leaving ? "leaves all the same" : "stays master")"

@@ -6,7 +6,11 @@ import Wire
 
 /// One host of a transcript. Its only interface is eth0.
 struct ScenarioHost {
-    enum Claims { case succeed, fail, wait }
+    enum Claims {
+        case succeed, fail, wait
+        /// All but these succeed.
+        case refuse([InterfaceAddress])
+    }
 
     /// How it is between the wire and its Node.
     enum Life { case running, paused, dead, engineDead }
@@ -220,10 +224,9 @@ struct ScenarioWorld {
             }
         case .claim(let addresses): claim(addresses, id, on: host, &actions)
         case .release(let addresses): hosts[host].held[id]?.removeAll { addresses.contains($0) }
-        case .announce(let range): announce(range, router.configuration, from: host)
+        case .announce(let range): announce(range, router, from: host)
         case .verify, .ask, .addressClaimed, .settleRouting, .runGate, .cancelGate, .transition, .peerDiffers,
-            .unsteady, .handover,
-            .releaseGateFailed:
+            .unsteady, .degraded, .handover, .releaseGateFailed:
             break
         }
     }
@@ -239,6 +242,17 @@ struct ScenarioWorld {
         case .fail:
             let failure = ClaimFailure(address: addresses[0], code: 13)
             hosts[host].node.claimed(id, failure: failure, at: now, appendingTo: &actions)
+        case .refuse(let refused):
+            for address in addresses where !(hosts[host].held[id] ?? []).contains(address) {
+                guard refused.contains(address) else {
+                    hosts[host].held[id, default: []].append(address)
+                    continue
+                }
+                let failure = ClaimFailure(address: address, code: 13)
+                hosts[host].node.claimed(id, failure: failure, at: now, appendingTo: &actions)
+                guard hosts[host].node.router(id)?.servesInPart ?? false else { return }
+            }
+            hosts[host].node.claimed(id, failure: nil, at: now, appendingTo: &actions)
         }
     }
 
@@ -257,9 +271,9 @@ struct ScenarioWorld {
         }
     }
 
-    private mutating func announce(_ range: Range<Int>, _ configuration: VirtualRouterConfiguration, from host: Int) {
+    private mutating func announce(_ range: Range<Int>, _ router: VirtualRouter, from host: Int) {
         guard !isCut else { return }
-        for address in configuration.addresses[range] {
+        for address in router.configuration.addresses[range] where !router.lacks(address) {
             for other in hosts.indices where other != host {
                 announcements.append(
                     ScenarioAnnouncement(

@@ -56,6 +56,7 @@ private let snapshot: RouterSnapshot = {
     snapshot.taken = 2
     snapshot.contributions = [Contribution(check: check, effect: .weight(-50), failure: .stale)]
     snapshot.faults = faults
+    snapshot.degraded = faults
     snapshot.localAddress = vip.address
     snapshot.master = vip6.address
     snapshot.masterInterval = .seconds(1)
@@ -92,7 +93,7 @@ let reportSeeds: [Report] =
         .notice(.dropped(router, interface: 2, reason: .ttl, source: vip.address, count: 5)),
         .notice(.kernel(nil, call: "RTM_NEWADDR", subject: "vip", code: 13, explanation: "ipv6: disabled")),
         .notice(.leftoverRemoved(vip6, interface: "eth0")), .notice(.routingLeftoverRemoved(routing[0])),
-        .notice(.routingNotOurs(router, routing[1])),
+        .notice(.routingNotOurs(router, routing[1])), .notice(.degraded(router, faults)),
         .notice(.releaseGateFailed(router, .timedOut, stopping: true)),
         .notice(.unsteady(router, transitions: 7, within: .seconds(60))),
         .notice(.addressClaimed(router, vip.address, by: MACAddress(2, 0, 0, 0, 0, 9), state: .master)),
