@@ -119,11 +119,17 @@ package struct EngineConfiguration: Hashable, Sendable {
     package var cpus: [UInt32]
     /// -1000...1000, proc_pid_oom_score_adj(5).
     package var oomScoreAdjust: Int32
+    /// Announcements that leave an interface in any second at most, 10...1,000,000.
+    package var announcementsPerSecond: UInt32
 
-    package init(priority: Int32? = 50, cpus: [UInt32] = [], oomScoreAdjust: Int32 = -900) {
+    package init(
+        priority: Int32? = 50, cpus: [UInt32] = [], oomScoreAdjust: Int32 = -900,
+        announcementsPerSecond: UInt32 = 20_000
+    ) {
         self.priority = priority
         self.cpus = cpus
         self.oomScoreAdjust = oomScoreAdjust
+        self.announcementsPerSecond = announcementsPerSecond
     }
 }
 

@@ -21,6 +21,11 @@ extension Problems {
         if let node = fields[.oomScoreAdjust], let score = integer(node, "oom-score-adjust", in: -1000...1000) {
             engine.oomScoreAdjust = Int32(score)
         }
+        if let node = fields[.announcementsPerSecond],
+            let limit = integer(node, "announcements-per-second", in: 10...1_000_000)
+        {
+            engine.announcementsPerSecond = UInt32(limit)
+        }
         return engine
     }
 

@@ -27,6 +27,7 @@ enum EngineKey: String, FieldKey {
     case priority
     case cpus
     case oomScoreAdjust = "oom-score-adjust"
+    case announcementsPerSecond = "announcements-per-second"
 }
 
 enum CheckKey: String, FieldKey {

@@ -45,6 +45,8 @@ package enum Counter: UInt8, CaseIterable, Hashable, Sendable {
     case addressConflicts
     /// Adverts of the election that were on the wire and reached no socket.
     case filteredAdverts
+    /// Announcements that had to wait because their interface had sent as many as it may in a second.
+    case announcementsDelayed
 }
 
 /// One value per `Counter`.

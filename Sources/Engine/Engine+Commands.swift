@@ -53,6 +53,8 @@ extension Engine {
             reporter.markDirty(id)
         case .announce(let id):
             node.announce(id, at: now, appendingTo: &actions)
+        case .limitAnnouncements(let limit):
+            limitAnnouncements(perSecond: limit)
         case .verify(let id):
             verify(id, isOrdered: true)
         case .stop:

@@ -39,7 +39,10 @@ extension Engine {
         guard let record = records[wanted.router] else { return }
         var homes: [IPAddress: Verifier.Place] = [:]
         if node.look(at: wanted.router, { $0.stateName }) == .master {
-            for placed in places(of: record.configuration.addresses, record) {
+            let served = node.look(at: wanted.router) { router in
+                router.configuration.addresses.filter { !router.lacks($0) }
+            }
+            for placed in places(of: served ?? [], record) {
                 guard let segment = outlet(placed.index)?.link.index else { continue }
                 homes[placed.address.address] = Verifier.Place(own: placed.index, segment: segment)
             }

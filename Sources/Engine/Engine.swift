@@ -39,6 +39,9 @@ package final class Engine {
     static let moderationGap: Int64 = 500_000
     static let moderation: Int64 = 2_000_000
 
+    /// Announcements that leave an interface in any second at most, before the supervisor says so.
+    static let usualAnnouncementLimit: UInt32 = 20_000
+
     enum Token {
         static let supervisor: UInt64 = 1
         static let timer: UInt64 = 2
@@ -63,6 +66,9 @@ package final class Engine {
     var nextListen = Int64.max
     /// Whether takeovers arrived.
     var verifier = Verifier(identifier: UInt16(truncatingIfNeeded: getpid()))
+    /// Announcements that an interface may send in a second, and what it has sent and waits with, by its index.
+    var announcementLimit = Engine.usualAnnouncementLimit
+    var announcementQueues: [UInt32: AnnouncementQueue] = [:]
     var surroundings: [SocketTag: Surroundings] = [:]
     var reporter: Reporter
     let requests: NetlinkRequests
@@ -220,7 +226,7 @@ package final class Engine {
 
     private var nextWake: Int64 {
         var wake = min(nextSnapshot, nextSlice, leaveBy, nextSign, nextListen, verifier.due, releases.due(at: lastTurn))
-        wake = min(wake, routingLook)
+        wake = min(wake, routingLook, announcementsDue)
         if !advertised.isEmpty || node.hasHeard { wake = min(wake, nextBeat) }
         guard isCommitted, let deadline = node.deadline else { return wake }
         return min(wake, deadline.nanoseconds - (wantsRunUp(to: deadline) ? Self.runUp : 0))
@@ -270,6 +276,7 @@ package final class Engine {
         }
         continueReleases()
         continueClaims()
+        continueAnnouncements()
         forgetRemoved()
         leases.beginRenewals()
         promoteSecondaries()
@@ -381,6 +388,7 @@ package final class Engine {
         requests.forget(index: index)
         dropReleases(index: index)
         ports.closeFrames(index: index)
+        announcementQueues[index] = nil
         closeTaps(exceptOn: Set(taps.lazy.map(\.index).filter { $0 != index }))
     }
 }

@@ -62,6 +62,8 @@ package enum Command: Hashable, Sendable {
     case hold(RouterID, Bool)
     /// A master announces its addresses again.
     case announce(RouterID)
+    /// So many announcements may leave an interface in any second, at least 10.
+    case limitAnnouncements(perSecond: UInt32)
     /// A master asks neighbours whether they send to it; `Report.verification` tells, the last time as complete.
     case verify(RouterID)
     /// Resign everything, release everything, report `stopped` and exit.
@@ -74,4 +76,4 @@ package enum Command: Hashable, Sendable {
 
 /// The version of this protocol, in both hellos. It rises with every change of a message; the two processes are of one
 /// build, so a difference means a half-finished installation.
-package let messagesVersion: UInt16 = 16
+package let messagesVersion: UInt16 = 17

@@ -70,6 +70,9 @@ extension Command {
         case .verify(let router):
             writer.write(UInt8(25))
             writer.write(router)
+        case .limitAnnouncements(let limit):
+            writer.write(UInt8(26))
+            writer.write(limit)
         }
     }
 
@@ -115,6 +118,7 @@ extension Command {
             return .hold(router, try reader.bool())
         case 24: return .announce(try reader.router())
         case 25: return .verify(try reader.router())
+        case 26: return .limitAnnouncements(perSecond: try reader.integer(UInt32.self))
         case let other: throw .unknown(other)
         }
     }

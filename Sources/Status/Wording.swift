@@ -290,6 +290,7 @@ extension Counter {
         case .firstAddressNotLinkLocal: "first-address-not-link-local-pkts"
         case .version2Twins: "twin-advertisements"
         case .announcementsSent: "announcements-sent"
+        case .announcementsDelayed: "announcements-delayed"
         case .addressAddErrors: "address-add-errors"
         case .addressDeleteErrors: "address-delete-errors"
         case .lateWakeUps: "late-wake-ups"

@@ -102,10 +102,14 @@ struct ReloadPlan: Hashable {
     /// The same command at other times or with other counts.
     var adaptedChecks: [NumberedCheck] = []
     var removedChecks: [CheckID] = []
+    /// Where it is another one.
+    var announcementLimit: UInt32?
     var summary: ReloadSummary
 
     init(from old: NumberedConfiguration, to new: NumberedConfiguration) {
         summary = ReloadSummary()
+        let limit = new.configuration.engine.announcementsPerSecond
+        if limit != old.configuration.engine.announcementsPerSecond { announcementLimit = limit }
         for router in old.routers where !new.routers.contains(where: { $0.router == router.router }) {
             removed.append(router)
             let name = router.configuration.name
@@ -142,7 +146,8 @@ struct ReloadPlan: Hashable {
     /// What the engine is told, in its order: what leaves first (its VRID may come back under another name), checks before
     /// the routers that refer to them, and checks that nobody refers to any more last. Empty when the engine needs nothing.
     func commands(known: (CheckID) -> KnownVerdict, disabled: Set<String>, held: Set<String>) -> [Command] {
-        var commands: [Command] = removed.map { .remove($0.router) }
+        var commands: [Command] = announcementLimit.map { [.limitAnnouncements(perSecond: $0)] } ?? []
+        commands += removed.map { .remove($0.router) }
         for check in addedChecks + adaptedChecks {
             commands.append(check.definition(known(check.check)))
         }
@@ -167,7 +172,10 @@ extension NumberedCheck {
 extension NumberedConfiguration {
     /// What a new engine is told, after hello, sockets and snapshots.
     func commands(known: (CheckID) -> KnownVerdict, disabled: Set<String>, held: Set<String>) -> [Command] {
-        var commands: [Command] = checks.map { $0.definition(known($0.check)) }
+        var commands: [Command] = [
+            .limitAnnouncements(perSecond: configuration.engine.announcementsPerSecond)
+        ]
+        commands += checks.map { $0.definition(known($0.check)) }
         for router in routers {
             let isDisabled = disabled.contains(router.configuration.name)
             commands.append(.configure(router.router, router.election, disabled: isDisabled))

@@ -11,14 +11,16 @@ private func engine(_ lines: String...) -> String {
 struct EngineKeyTests {
     @Test func everyKeyHasItsDefault() throws {
         let written = try parseConfiguration(router(), file: "f").engine
-        #expect(written == EngineConfiguration(priority: 50, cpus: [], oomScoreAdjust: -900))
+        #expect(
+            written
+                == EngineConfiguration(priority: 50, cpus: [], oomScoreAdjust: -900, announcementsPerSecond: 20_000))
     }
 
     @Test func everyKeyIsRead() throws {
-        let text = engine("priority: 7", "cpus: [3, 1]", "oom-score-adjust: -1000")
+        let text = engine("priority: 7", "cpus: [3, 1]", "oom-score-adjust: -1000", "announcements-per-second: 10")
         #expect(
             try parseConfiguration(text, file: "f").engine
-                == EngineConfiguration(priority: 7, cpus: [1, 3], oomScoreAdjust: -1000))
+                == EngineConfiguration(priority: 7, cpus: [1, 3], oomScoreAdjust: -1000, announcementsPerSecond: 10))
         #expect(try parseConfiguration(engine("priority: no"), file: "f").engine.priority == nil)
     }
 
@@ -36,7 +38,12 @@ struct EngineKeyTests {
         ("cpus: [1024]", "f:2:10: a processor must be a whole number from 0 to 1023, not '1024'"),
         ("oom-score-adjust: 1001", "f:2:21: oom-score-adjust must be a whole number from -1000 to 1000, not '1001'"),
         (
-            "nice: 3", "f:2:3: unknown key 'nice'; allowed in engine: priority, cpus, oom-score-adjust"
+            "announcements-per-second: 9",
+            "f:2:29: announcements-per-second must be a whole number from 10 to 1000000, not '9'"
+        ),
+        (
+            "nice: 3",
+            "f:2:3: unknown key 'nice'; allowed in engine: priority, cpus, oom-score-adjust, announcements-per-second"
         ),
     ])
     func aWrongValueIsRefused(_ line: String, _ error: String) { #expect(errors(engine(line)) == [error]) }

@@ -22,7 +22,9 @@ extension Counter {
     /// Nil for those that only the engine moves; EngineTests has them.
     fileprivate var mover: Mover? {
         switch self {
-        case .advertsSent, .advertSendErrors, .announcementsSent, .addressAddErrors, .addressDeleteErrors: nil
+        case .advertsSent, .advertSendErrors, .announcementsSent, .announcementsDelayed, .addressAddErrors,
+            .addressDeleteErrors:
+            nil
         case .priorityZeroReceived, .priorityZeroFromOther, .priorityZeroSent, .masterTransitions, .backupTransitions,
             .lowerPriorityDiscarded, .assertAdvertsSent, .assertAdvertsSuppressed, .advertsReceived:
             electionMover
@@ -113,7 +115,8 @@ extension Counter {
 
 @Suite struct CounterTests {
     private static let engineOnly: Set<Counter> = [
-        .advertsSent, .advertSendErrors, .announcementsSent, .addressAddErrors, .addressDeleteErrors,
+        .advertsSent, .advertSendErrors, .announcementsSent, .announcementsDelayed, .addressAddErrors,
+        .addressDeleteErrors,
     ]
 
     @Test(arguments: Counter.allCases)

@@ -148,6 +148,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             .disable(RouterID(1), true), .disable(RouterID(1), false), .stop, .yield,
             .prepare([]), .prepare(["eth0", "eth1"]), .handOver(RouterID(3), patience: .seconds(2)),
             .hold(RouterID(3), true), .announce(RouterID(3)), .verify(RouterID(3)),
+            .limitAnnouncements(perSecond: 0x0102_0304),
         ] + failures.map { .gate(RouterID(1), sequence: .max, failure: $0) }
         + failures.map { .verdict(CheckID(1), .failing($0)) }
 

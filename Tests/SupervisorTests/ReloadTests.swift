@@ -46,6 +46,14 @@ import Wire
         #expect(result.plan.summary == ReloadSummary(changed: ["web"]))
     }
 
+    @Test func `another limit of announcements is told, and nothing else`() {
+        var changed = Configuration(checks: [witness], routers: [database, web])
+        changed.engine.announcementsPerSecond = 100
+        let result = plan(Configuration(checks: [witness], routers: [database, web]), changed)
+        #expect(result.commands == [.limitAnnouncements(perSecond: 100), .commit])
+        #expect(result.plan.summary == ReloadSummary())
+    }
+
     @Test(arguments: ["interface", "vrid", "version", "family"])
     func `another election under the old name is a removal and a new router`(_ key: String) throws {
         var changed = web
@@ -167,6 +175,7 @@ import Wire
         election.checks = [CheckReference(check: CheckID(1), effect: .fault)]
         #expect(
             first.commands(known: { _ in .cold }, disabled: ["database"], held: []) == [
+                .limitAnnouncements(perSecond: 20_000),
                 witness.definitionCommand(CheckID(1), .cold),
                 .configure(RouterID(1), election, disabled: true), .commit,
             ])

@@ -37,8 +37,8 @@ func snapshot(_ router: UInt32, _ state: StateName) -> RouterSnapshot {
         #expect(commands.first == .hello(version: messagesVersion))
         // A verdict may come between: the check runs from the start.
         let configured = commands.dropFirst().filter { if case .verdict = $0 { false } else { true } }
-        #expect(configured.count == 4)
-        if case .check(let definition) = configured.first {
+        #expect(configured.count == 5 && configured.first == .limitAnnouncements(perSecond: 20_000))
+        if case .check(let definition) = configured.dropFirst().first {
             #expect(definition.check == CheckID(1))
             #expect(definition.timeToLive == witness.timeToLive)
         } else {
@@ -107,15 +107,18 @@ func snapshot(_ router: UInt32, _ state: StateName) -> RouterSnapshot {
         #expect(Clock.monotonic() - killed < 2_000_000_000)
         let commands = second.commands(through: .commit).filter { if case .verdict = $0 { false } else { true } }
         last.lastAdvertSent = 9
-        #expect(Array(commands.prefix(3)) == [.hello(version: messagesVersion), .adopt(tag), .resume(last)])
-        guard case .check(let definition) = commands.dropFirst(3).first,
+        let before: [Command] = [
+            .hello(version: messagesVersion), .adopt(tag), .resume(last), .limitAnnouncements(perSecond: 20_000),
+        ]
+        #expect(Array(commands.prefix(4)) == before)
+        guard case .check(let definition) = commands.dropFirst(4).first,
             case .known(.passing, let age) = definition.verdict
         else {
             Issue.record("\(commands)")
             return
         }
         #expect(age < .seconds(5))
-        #expect(commands.count == 6)
+        #expect(commands.count == 7)
         #expect(eventually { !agent.logged("engine-ended", "how=\"killed by signal 9\"", "resuming=yes").isEmpty })
         second.send(.ready)
         #expect(eventually { agent.mirror.engine.restarts == 1 && agent.mirror.engine.state == .running })

@@ -1,5 +1,8 @@
 """What the new master tells its neighbours: content, count and spacing of gratuitous ARP and unsolicited neighbour advertisements."""
 
+import time
+
+import pytest
 from scapy.layers.inet6 import ICMPv6ND_NA, IPv6
 from scapy.layers.l2 import ARP, Ether
 
@@ -200,3 +203,40 @@ def test_the_winner_of_a_conflict_announces_again(lab, family):
     wait_until(lambda: capture.announcements(family.vip(), mac=lab["a"].mac), 6, "a announces again")
     assert one_holder(lab, family.vip()) == "a"
     follows(lab, family.vip(), "a")
+
+
+def most_in_a_second(times):
+    return max(sum(1 for time in times if start <= time < start + 1) for start in times)
+
+
+@pytest.mark.parametrize("family", [IPV4, IPV6], ids=str)
+def test_no_more_than_so_many_leave_an_interface_in_a_second(make_lab, family):
+    """Two routers with 150 addresses each and 100 announcements a second: every address gets its turn, none is lost, and a reload lets the rest go."""
+    lab = make_lab(hosts=("a",))
+    capture = Capture(lab["client"])
+    prefix, width = ("2001:db8:5::{:x}", 128) if family.ipv6 else ("10.53.0.{}", 32)
+    crowds = [[prefix.format(number) for number in range(first, first + 100)] for first in (1, 101)]
+    routers = {name: database(family, vrid=vrid, announce={"rounds": ["0s", "1s"], "refresh": False},
+                              addresses=[family.vip_prefix(vrid), *({"address": f"{address}/{width}", "advertise": False} for address in crowd)])
+               for name, vrid, crowd in (("one", 51, crowds[0]), ("two", 52, crowds[1]))}
+    agent = Agent(lab["a"], routers, engine={"announcements-per-second": 100}).start()
+    for name in routers:
+        agent.wait_state("master", name=name)
+
+    def heard():
+        return [item for item in capture.announcements(mac=lab["a"].mac) if not item.address.startswith("fe80")]
+
+    wanted = {address for crowd in crowds for address in crowd}
+    wait_until(lambda: wanted <= {item.address for item in heard()}, 20, "every address is announced")
+    items = heard()
+    assert most_in_a_second([item.time for item in items]) <= 100
+    assert agent.statistic("announcements-delayed", "one") + agent.statistic("announcements-delayed", "two") > 100
+    # Who waits for its first announcement is before whoever waits for its second.
+    firsts = [item.address for item in items if item.address in wanted]
+    assert len(set(firsts[:200])) == 200, "one each before the second of any"
+    agent.write(routers, engine={"announcements-per-second": 100000})
+    assert agent.reload()
+    for name in routers:
+        assert agent.cli("announce", name).returncode == 0
+    begin = time.time()
+    wait_until(lambda: len({item.address for item in heard() if item.time > begin - 0.5}) >= 200, 5, "nothing waits any more")

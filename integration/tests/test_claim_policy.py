@@ -54,6 +54,7 @@ def test_an_address_that_all_hosts_are_refused_does_not_keep_the_others_dark(lab
         assert agent.logged("to=fault cause=fault"), "both have resigned first, so that the other could try"
     follows(lab, IPV4.vip(), one.host.name)
     assert not capture.announcements(OTHER), "nobody is told of what is not here"
+    assert all(item["address"] != OTHER for item in (one.router()["verification"] or {"answers": []})["answers"]), "nor asked about it"
     wait_until(lambda: capture.adverts(source=one.host.source(IPV4))[-1].priority == 1, 5, "it stands behind everybody else")
     stays(lambda: masters(*agents) == [one], 2, "who failed as well leaves it alone")
 
