@@ -33,6 +33,11 @@ def start_pair(lab, family, a=None, b=None, wait=True, **common):
     return first, second
 
 
+def hub(lab):
+    """The switch sends everything everywhere, as one does that has forgotten who is where."""
+    lab.switch.ip("link", "set", "br0", "type", "bridge", "ageing_time", "0")
+
+
 def holders(lab, address):
     """The names of the hosts that have `address` on their interface now."""
     return [name for name, host in lab.hosts.items() if host.has(address)]

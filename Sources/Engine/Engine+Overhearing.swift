@@ -126,8 +126,8 @@ extension Engine {
                 claim, speakers: tap.speakers, interfaceIndex: tap.index, at: now, appendingTo: &actions)
         case .advert(let advert):
             judge(advert, stamp, on: tap)
-        case .answer(let reply):
-            take(reply, stamp, on: tap)
+        case .answer(let reply, let destination):
+            if table.isOwn(destination) { take(reply, stamp, on: tap) }
         }
         if !actions.isEmpty { perform() }
     }

@@ -112,8 +112,8 @@ package struct AdvertGlimpse: Hashable, Sendable {
 package enum Overheard: Hashable, Sendable {
     case claim(AddressClaim)
     case advert(AdvertGlimpse)
-    /// An echo reply.
-    case answer(EchoMessage)
+    /// An echo reply, and the hardware address that it was sent to: an interface that hears everything hears those for other hosts, too.
+    case answer(EchoMessage, at: MACAddress)
 
     /// Nil for a frame that is none of them.
     package init?(frame: Span<UInt8>) {
@@ -121,8 +121,10 @@ package enum Overheard: Hashable, Sendable {
             self = .claim(claim)
         } else if let advert = AdvertGlimpse(frame: frame) {
             self = .advert(advert)
-        } else if let message = EchoMessage(frame: frame), message.kind == .reply {
-            self = .answer(message)
+        } else if let message = EchoMessage(frame: frame), message.kind == .reply,
+            let destination = EthernetHeader(frame: frame)?.destination
+        {
+            self = .answer(message, at: destination)
         } else {
             return nil
         }

@@ -30,7 +30,7 @@ private func overheard(_ frame: [UInt8]) -> Overheard? { Overheard(frame: frame.
         #expect(EthernetHeader(frame: frame.span)?.source == mine && frame.count == (family == .ipv4 ? 42 : 62))
         #expect(read(frame) == sent)
         #expect(read(frame + [UInt8](repeating: 0, count: 18)) == sent)
-        #expect(overheard(frame) == (kind == .reply ? .answer(sent) : nil))
+        #expect(overheard(frame) == (kind == .reply ? .answer(sent, at: theirs) : nil))
     }
 
     @Test func `the octets are those of RFC 792`() {

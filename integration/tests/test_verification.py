@@ -10,7 +10,7 @@ from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NS, 
 from scapy.layers.l2 import ARP, Ether
 
 from agent import Agent, script
-from cases import database, start_pair
+from cases import database, hub, start_pair
 from lab import IPV4, IPV6, stays, wait_until
 from wire import Capture
 
@@ -83,7 +83,11 @@ def test_a_takeover_is_verified_by_the_gateway_and_the_user_reads_it(lab, family
     assert (router, lab["b"].mac, lab["client"].mac) in mine, "the question goes from the address to the gateway alone"
 
 
-def test_an_arp_answer_proves_nothing_and_a_gateway_that_sends_elsewhere_is_named(lab, family):
+@pytest.mark.parametrize("everywhere", [False, True], ids=["switch", "hub"])
+def test_an_arp_answer_proves_nothing_and_a_gateway_that_sends_elsewhere_is_named(lab, family, everywhere):
+    """Nor does an echo reply to another host that comes here all the same."""
+    if everywhere:
+        hub(lab)
     router = gateway(lab, family)
     seen = lab.directory / "verified"
     hook = script(lab, "hook", f'echo "$VIPD_KIND|$VIPD_STATE|$VIPD_VERIFIED|$VIPD_UNVERIFIED" >>{seen}\n')
