@@ -67,6 +67,7 @@ enum RouterKey: String, FieldKey {
     case claim
     case conflictCheck = "conflict-check"
     case filteredAdverts = "filtered-adverts"
+    case promiscuous
     case verify
     case checks
     case gateClaim = "gate-claim"

@@ -159,7 +159,7 @@ extension RouterDraft {
     fileprivate func configuration(_ known: [CheckDraft]) -> RouterConfiguration? {
         guard let interface, let vrid, let version, let priority, let interval, let preempt, let preemptDelay,
             let startDelay, let intervalLimit, let checksum, let strictFirstAddress, let announcements, let lease,
-            let resetsConnections, let claim, let conflictCheck, let obeysFiltered, let verification,
+            let resetsConnections, let claim, let conflictCheck, let obeysFiltered, let isPromiscuous, let verification,
             let usesVirtualMAC,
             !addresses.isEmpty
         else { return nil }
@@ -172,6 +172,7 @@ extension RouterDraft {
             checksum: checksum, password: password, strictFirstAddress: strictFirstAddress,
             announcements: announcements, lease: lease, resetsConnections: resetsConnections,
             claim: claim, conflictCheck: conflictCheck, verification: verification, obeysFiltered: obeysFiltered,
+            isPromiscuous: isPromiscuous,
             checks: [], gatesClaim: gateClaim != nil, gatesRelease: gateRelease != nil,
             usesVirtualMAC: usesVirtualMAC)
         let uses = checks.compactMap { use -> RouterCheck? in

@@ -52,6 +52,7 @@ struct RouterDraft {
     var claim: ClaimPolicy?
     var conflictCheck: ConflictCheck?
     var obeysFiltered: Bool?
+    var isPromiscuous: Bool?
     var verification: VerificationPlan?
     var usesVirtualMAC: Bool?
     var checks: [CheckUse] = []
@@ -97,6 +98,7 @@ extension Problems {
             fields[.filteredAdverts].map { node in
                 choice(node, "filtered-adverts", [("obey", true), ("ignore", false)])
             } ?? true
+        draft.isPromiscuous = fields[.promiscuous].map { boolean($0, "promiscuous") } ?? false
         draft.verification = verification(fields, draft)
         draft.usesVirtualMAC = virtualMAC(fields, draft)
         draft.checks = checkUses(fields)

@@ -174,6 +174,8 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
     package var verification: VerificationPlan
     /// Adverts that are on the wire and reach no socket keep this router from becoming master.
     package var obeysFiltered: Bool
+    /// Claims are heard that other hosts send to each other, where they come here at all: the interface is in promiscuous mode.
+    package var isPromiscuous: Bool
     package var checks: [CheckReference]
     /// The addresses are behind the hardware address that all routers of the election share, but for those on another interface.
     package var usesVirtualMAC: Bool
@@ -192,7 +194,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         strictFirstAddress: Bool = false, announcements: AnnouncementPlan? = nil, lease: LeasePolicy = .automatic,
         resetsConnections: Bool = false, claim: ClaimPolicy = .all, conflictCheck: ConflictCheck = .off,
         verification: VerificationPlan = .off,
-        obeysFiltered: Bool = true,
+        obeysFiltered: Bool = true, isPromiscuous: Bool = false,
         checks: [CheckReference] = [], gatesClaim: Bool = false, gatesRelease: Bool = false,
         usesVirtualMAC: Bool = false
     ) {
@@ -221,6 +223,7 @@ package struct VirtualRouterConfiguration: Hashable, Sendable {
         self.conflictCheck = conflictCheck
         self.verification = verification
         self.obeysFiltered = obeysFiltered
+        self.isPromiscuous = isPromiscuous
         self.checks = checks
         self.gatesClaim = gatesClaim
         self.gatesRelease = gatesRelease

@@ -18,12 +18,21 @@ extension Engine {
     /// Opens the tap of an interface that is up before it is needed. Interfaces that know neither ARP nor neighbour discovery have none, and
     /// nothing is lost there: a resigning master goes by its successor's advert alone.
     func openTap(on link: LinkState) {
-        guard link.hasNeighbours, !taps.contains(where: { $0.index == link.index }) else { return }
-        guard let tap = try? WireTap(interface: link.name, index: link.index, echoes: verifier.identifier) else {
-            return
+        guard link.hasNeighbours else { return }
+        let hearsAll = members[link.name]?.contains { records[$0]?.configuration.isPromiscuous ?? false } ?? false
+        if let place = taps.firstIndex(where: { $0.index == link.index }) {
+            guard taps[place].hearsAll != hearsAll else { return }
+            listen(taps.remove(at: place), false)
         }
-        taps.append(tap)
-        listen(tap, true)
+        do throws(SystemError) {
+            let tap = try WireTap(
+                interface: link.name, index: link.index, echoes: verifier.identifier, hearsAll: hearsAll)
+            taps.append(tap)
+            listen(tap, true)
+        } catch {
+            // Asked for, it is not left out without a word.
+            if hearsAll { tell(error, for: nil) }
+        }
     }
 
     /// Closes taps of interfaces that are gone or that no router uses.

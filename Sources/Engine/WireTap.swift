@@ -14,6 +14,8 @@ final class WireTap {
     static let framesPerSecond = 4_096
 
     let index: UInt32
+    /// The interface is in promiscuous mode for it.
+    let hearsAll: Bool
     private let tap: FrameTap
     private var filter: TapFilter
     /// Whose claims are let through.
@@ -36,10 +38,11 @@ final class WireTap {
     var framesLeft = WireTap.framesPerSecond
 
     /// `echoes` is the identifier of our echo requests.
-    init(interface: String, index: UInt32, echoes: UInt16) throws(SystemError) {
+    init(interface: String, index: UInt32, echoes: UInt16, hearsAll: Bool) throws(SystemError) {
+        self.hearsAll = hearsAll
         self.echoes = echoes
         filter = TapFilter(claimsOf: [], advertsExceptOf: [], echoes: echoes)
-        tap = try FrameTap(interface: interface, filter: filter, ring: Self.ring)
+        tap = try FrameTap(interface: interface, filter: filter, ring: Self.ring, hearsAll: hearsAll)
         self.index = index
     }
 

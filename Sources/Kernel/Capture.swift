@@ -9,8 +9,8 @@ import System
 enum CapturePurpose {
     /// Takes no packet; the ring stays empty.
     case sending
-    /// Takes the packets that come in and match a filter, into a ring of so many octets.
-    case receiving(CaptureFilter, ring: Int32)
+    /// Takes the packets that come in and match a filter, into a ring of so many octets; in promiscuous mode (packet(7)) where it is to hear all.
+    case receiving(CaptureFilter, ring: Int32, hearsAll: Bool)
 }
 
 enum CaptureFilter {
@@ -44,14 +44,17 @@ struct Capture: ~Copyable {
 
     private borrowing func activate(_ purpose: CapturePurpose) throws(SystemError) {
         unsafe pcap_set_snaplen(handle, 128)
-        unsafe pcap_set_promisc(handle, 0)
         unsafe pcap_set_timeout(handle, 1)
         // Without it a frame waits up to 100 ms in the ring before the descriptor becomes readable.
         unsafe pcap_set_immediate_mode(handle, 1)
         unsafe pcap_set_tstamp_precision(handle, PCAP_TSTAMP_PRECISION_NANO)
         switch purpose {
-        case .sending: unsafe pcap_set_buffer_size(handle, 16_384)
-        case .receiving(_, let ring): unsafe pcap_set_buffer_size(handle, ring)
+        case .sending:
+            unsafe pcap_set_promisc(handle, 0)
+            unsafe pcap_set_buffer_size(handle, 16_384)
+        case .receiving(_, let ring, let hearsAll):
+            unsafe pcap_set_promisc(handle, hearsAll ? 1 : 0)
+            unsafe pcap_set_buffer_size(handle, ring)
         }
         let status = unsafe pcap_activate(handle)
         guard status >= 0 else { throw failure("pcap_activate", Self.code(of: status)) }
@@ -61,7 +64,7 @@ struct Capture: ~Copyable {
         case .sending:
             // Takes no packet at all: the ring stays empty.
             try install([bpf_insn(code: UInt16(BPF_RET), jt: 0, jf: 0, k: 0)])
-        case .receiving(let filter, _):
+        case .receiving(let filter, _, _):
             switch filter {
             case .text(let text): try install(text)
             case .frames(let filter):

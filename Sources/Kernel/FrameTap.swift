@@ -12,12 +12,14 @@ package struct FrameTap: ~Copyable {
     /// `filter` is in the language of pcap-filter(7), `ring` the octets that frames may wait in. EINVAL when it does not compile, ENODEV without such an interface,
     /// ENETDOWN when it is down, EPERM without CAP_NET_RAW.
     package init(interface: String, filter: String, ring: Int32 = 256 << 10) throws(SystemError) {
-        capture = try Capture(interface: interface, purpose: .receiving(.text(filter), ring: ring))
+        capture = try Capture(interface: interface, purpose: .receiving(.text(filter), ring: ring, hearsAll: false))
     }
 
-    /// The same with a filter of frames; EPROTONOSUPPORT on an interface that has none of Ethernet.
-    package init(interface: String, filter: TapFilter, ring: Int32) throws(SystemError) {
-        capture = try Capture(interface: interface, purpose: .receiving(.frames(filter), ring: ring))
+    /// The same with a filter of frames; EPROTONOSUPPORT on an interface that has none of Ethernet. With `hearsAll` the interface is in promiscuous
+    /// mode as long as the tap is open: what others send to others is heard, where it comes here.
+    package init(interface: String, filter: TapFilter, ring: Int32, hearsAll: Bool) throws(SystemError) {
+        capture = try Capture(
+            interface: interface, purpose: .receiving(.frames(filter), ring: ring, hearsAll: hearsAll))
     }
 
     /// Takes another filter. What passed the old one stays; of what comes in this moment a frame may be lost.

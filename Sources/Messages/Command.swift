@@ -76,4 +76,4 @@ package enum Command: Hashable, Sendable {
 
 /// The version of this protocol, in both hellos. It rises with every change of a message; the two processes are of one
 /// build, so a difference means a half-finished installation.
-package let messagesVersion: UInt16 = 17
+package let messagesVersion: UInt16 = 18

@@ -42,6 +42,7 @@ extension VirtualRouterConfiguration {
         writer.write(verification.isOn)
         writer.write(list: verification.targets) { $0.write($1) }
         writer.write(obeysFiltered)
+        writer.write(isPromiscuous)
         writer.write(list: checks) { writer, reference in
             writer.write(reference.check)
             reference.effect.write(to: &writer)
@@ -94,6 +95,7 @@ extension VirtualRouterConfiguration {
         let isVerified = try reader.bool()
         let targets = try reader.list { reader throws(MessageError) in try reader.address() }
         let obeysFiltered = try reader.bool()
+        let isPromiscuous = try reader.bool()
         let checks = try reader.list { reader throws(MessageError) in
             let check = try reader.check()
             return CheckReference(check: check, effect: try CheckEffect(from: &reader))
@@ -109,6 +111,7 @@ extension VirtualRouterConfiguration {
             announcements: AnnouncementPlan(rounds: rounds, refresh: refresh, kinds: kinds, pacing: pacing),
             lease: lease, resetsConnections: resetsConnections, claim: claim, conflictCheck: conflictCheck,
             verification: VerificationPlan(isOn: isVerified, targets: targets), obeysFiltered: obeysFiltered,
+            isPromiscuous: isPromiscuous,
             checks: checks,
             gatesClaim: gatesClaim, gatesRelease: gatesRelease, usesVirtualMAC: try reader.bool())
     }

@@ -72,6 +72,12 @@ struct EngineKeyTests {
         #expect(try !onlyRouter(router("filtered-adverts: ignore")).election.obeysFiltered)
     }
 
+    @Test func onlyWhatComesToThisHostIsHeardUnlessOneSaysSo() throws {
+        #expect(try !onlyRouter(router()).election.isPromiscuous)
+        #expect(try onlyRouter(router("promiscuous: yes")).election.isPromiscuous)
+        #expect(errors(router("promiscuous: 1")) == ["f:6:18: promiscuous must be yes or no, not '1'"])
+    }
+
     @Test func everythingIsClaimedUnlessOneSaysSo() throws {
         #expect(try onlyRouter(router()).election.claim == .all)
         #expect(try onlyRouter(router("claim: any")).election.claim == .any)

@@ -68,7 +68,9 @@ private func load(_ name: String) throws -> Configuration {
         ])
     #expect(web.election.announcements.kinds == .standard)
     #expect(web.election.announcements.pacing == AnnouncementPlan.defaultPacing)
-    #expect(web.election.claim == .all && web.election.conflictCheck == .off && web.election.obeysFiltered)
+    #expect(
+        !web.election.isPromiscuous && web.election.claim == .all && web.election.conflictCheck == .off
+            && web.election.obeysFiltered)
     #expect(web.election.unadvertised == 1 && web.election.family == .ipv4)
     #expect(web.election.announcements.rounds == AnnouncementPlan.standard(for: .ipv4).rounds)
     #expect(web.election.announcements.refresh == .seconds(2))

@@ -16,7 +16,7 @@ struct Bad: CustomTestStringConvertible, Sendable {
 private let routerKeys =
     "interface, vrid, version, peers, priority, advertisement-interval, preempt, preempt-delay, start-delay,"
     + " interval-limit, addresses, link-local, virtual-mac, routes, rules, checksum, password, strict-first-address, accept, announce,"
-    + " lease, reset-connections, claim, conflict-check, filtered-adverts, verify, checks, gate-claim, gate-release, hooks"
+    + " lease, reset-connections, claim, conflict-check, filtered-adverts, promiscuous, verify, checks, gate-claim, gate-release, hooks"
 
 struct KeyErrorTests {
     @Test(arguments: [

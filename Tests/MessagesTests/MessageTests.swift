@@ -106,6 +106,7 @@ private func decodeReport(_ octets: [UInt8]) -> Result<Report, MessageError> {
             rounds: [.zero, .seconds(1)], refresh: .seconds(30), kinds: [.garpReply, .rarp], pacing: .milliseconds(7)),
         lease: .seconds(0xABCD), resetsConnections: true, claim: .any, conflictCheck: .hold,
         verification: VerificationPlan(isOn: true, targets: [peer, vip6.address]), obeysFiltered: false,
+        isPromiscuous: true,
         checks: [
             CheckReference(check: CheckID(1), effect: .fault), CheckReference(check: CheckID(2), effect: .weight(-253)),
             CheckReference(check: CheckID(3), effect: .lastResort),

@@ -1,14 +1,17 @@
 """Who else claims the addresses, and whose adverts pass by: a master has the last word (RFC 5227 §2.4), a backup tells what it sees, and a local
 firewall that drops adverts is named instead of making a second master."""
 
+import json
 import time
 
 import pytest
+from scapy.layers.inet6 import ICMPv6ND_NA, IPv6
+from scapy.layers.l2 import ARP, Ether
 
 from agent import Agent
-from cases import database, holders, one_holder, start_pair
-from lab import IPV4, wait_until
-from wire import Capture, Peer, Responder, announce
+from cases import database, holders, hub, one_holder, start_pair
+from lab import IPV4, IPV6, wait_until
+from wire import Capture, Peer, Responder, announce, announcement
 
 STRANGER = "02:00:00:00:00:99"
 ONCE = {"rounds": ["0s"], "refresh": False}
@@ -201,3 +204,38 @@ def test_who_answers_for_the_addresses_of_a_silent_master_is_noticed(lab, family
     if not family.ipv6:
         probes = asked.tshark("arp.src.proto_ipv4", display=f"arp.opcode == 1 && arp.dst.proto_ipv4 == {family.vip()} && arp.src.proto_ipv4 == 0.0.0.0")
         assert len(probes) == (check != "off"), probes
+
+
+def promiscuity(host):
+    return json.loads(host.ip("-j", "-d", "link", "show", "dev", "eth0").stdout)[0]["promiscuity"]
+
+
+def answer(lab, address):
+    """b says to the client alone, from another hardware address, that the address is its own."""
+    frame = Ether(announcement(address, STRANGER))
+    frame.dst = lab["client"].mac
+    if ARP in frame:
+        frame[ARP].op, frame[ARP].hwdst, frame[ARP].pdst = 2, lab["client"].mac, lab["client"].address(IPV4)
+    else:
+        frame[IPv6].dst = lab["client"].address(IPV6)
+        del frame[ICMPv6ND_NA].cksum
+    link = lab["b"].packet_socket()
+    link.send(bytes(frame))
+    link.close()
+
+
+def test_what_others_say_to_each_other_is_heard_if_one_asks_for_it(lab, family):
+    hub(lab)
+    agent = Agent(lab["a"], {"database": database(family, announce=ONCE)}).start()
+    agent.wait_state("master")
+    assert promiscuity(lab["a"]) == 0
+    # A veth has no filter in hardware, so what is heard without it cannot be shown here; that the interface is in the mode can.
+    for wanted in (True, False, True):
+        agent.change(promiscuous=wanted)
+        assert agent.reload()
+        wait_until(lambda wanted=wanted: promiscuity(lab["a"]) == int(wanted), 5, "the interface is in the mode that was asked for")
+    answer(lab, family.vip())
+    wait_until(lambda: conflicts(agent) == 1, 3, "it is heard")
+    assert agent.state() == "master"
+    agent.stop()
+    assert promiscuity(lab["a"]) == 0
