@@ -34,42 +34,21 @@ package struct EchoMessage: Hashable, Sendable {
         EthernetHeader(
             destination: neighbor, source: hardware, type: isIPv4 ? EtherType.ipv4 : EtherType.ipv6
         ).append(to: &frame)
-        if isIPv4 { appendIPv4Header(to: &frame) } else { appendIPv6Header(to: &frame) }
+        // By a minimum of 64 hops nobody on the link is shut out.
+        let header = IPHeader(
+            from: source, to: destination, hopLimit: 64,
+            protocolNumber: isIPv4 ? ProtocolNumber.icmp : ProtocolNumber.icmpv6, length: Self.length)
+        header.append(to: &frame)
         let start = frame.count
         frame.append(type)
         frame.append(0)
         frame.append(word: 0)
         frame.append(word: identifier)
         frame.append(word: sequence)
-        var checksum = InternetChecksum()
-        if !isIPv4 {
-            checksum.addPseudoHeader(
-                source: source, destination: destination, length: Self.length, nextHeader: ProtocolNumber.icmpv6)
-        }
+        var checksum = header.checksum
         checksum.add(frame.span.extracting(start...), count: Self.length)
         frame.replace(wordAt: start + 2, with: checksum.field)
         return frame
-    }
-
-    private func appendIPv4Header(to frame: inout [UInt8]) {
-        let start = frame.count
-        frame.append(contentsOf: [0x45, 0])
-        frame.append(word: UInt16(20 + Self.length))
-        // Don't fragment; 64 hops, and by their minimum nobody on the link may be shut out.
-        frame.append(contentsOf: [0, 0, 0x40, 0, 64, ProtocolNumber.icmp, 0, 0])
-        frame.append(source)
-        frame.append(destination)
-        var checksum = InternetChecksum()
-        checksum.add(frame.span.extracting(start...), count: 20)
-        frame.replace(wordAt: start + 10, with: checksum.field)
-    }
-
-    private func appendIPv6Header(to frame: inout [UInt8]) {
-        frame.append(contentsOf: [0x60, 0, 0, 0])
-        frame.append(word: UInt16(Self.length))
-        frame.append(contentsOf: [ProtocolNumber.icmpv6, 64])
-        frame.append(source)
-        frame.append(destination)
     }
 
     private var type: UInt8 {
@@ -84,44 +63,20 @@ package struct EchoMessage: Hashable, Sendable {
     /// The echo message in a frame, whatever data follows it; nil for every other frame, for one with options or extension headers, for a
     /// fragment, and for one whose checksum is wrong. Of one that is cut short behind the message the checksum is not looked at.
     package init?(frame: Span<UInt8>) {
-        guard let ethernet = EthernetHeader(frame: frame) else { return nil }
-        let ip = EthernetHeader.length
-        let (start, length): (Int, Int)
-        switch ethernet.type {
-        case EtherType.ipv4:
-            guard frame.count >= ip + 20 + Self.length, frame[ip] == 0x45, frame[ip + 9] == ProtocolNumber.icmp,
-                frame.word(at: ip + 6) & 0x3FFF == 0
-            else { return nil }
-            (start, length) = (ip + 20, Int(frame.word(at: ip + 2)) - 20)
-            (source, destination) = (.ipv4(frame.ipv4(at: ip + 12)), .ipv4(frame.ipv4(at: ip + 16)))
-        case EtherType.ipv6:
-            guard frame.count >= ip + 40 + Self.length, frame[ip] >> 4 == 6, frame[ip + 6] == ProtocolNumber.icmpv6
-            else { return nil }
-            (start, length) = (ip + 40, Int(frame.word(at: ip + 4)))
-            (source, destination) = (.ipv6(frame.ipv6(at: ip + 8)), .ipv6(frame.ipv6(at: ip + 24)))
+        guard let header = IPHeader(frame: frame), !header.hasOptions, header.length >= Self.length else { return nil }
+        let start = header.start
+        guard frame.count >= start + Self.length, frame[start + 1] == 0 else { return nil }
+        switch (header.source.family, header.protocolNumber, frame[start]) {
+        case (.ipv4, ProtocolNumber.icmp, 8), (.ipv6, ProtocolNumber.icmpv6, 128): kind = .request
+        case (.ipv4, ProtocolNumber.icmp, 0), (.ipv6, ProtocolNumber.icmpv6, 129): kind = .reply
         default: return nil
         }
-        guard length >= Self.length, frame[start + 1] == 0 else { return nil }
-        switch (frame[start], source.family) {
-        case (8, .ipv4), (128, .ipv6): kind = .request
-        case (0, .ipv4), (129, .ipv6): kind = .reply
-        default: return nil
-        }
+        (source, destination) = (header.source, header.destination)
         identifier = frame.word(at: start + 4)
         sequence = frame.word(at: start + 6)
-        guard frame.count >= start + length else { return }
-        var checksum = InternetChecksum()
-        if source.family == .ipv6 {
-            checksum.addPseudoHeader(
-                source: source, destination: destination, length: length, nextHeader: ProtocolNumber.icmpv6)
-        }
-        checksum.add(frame.extracting(start..<(start + length)), count: length)
+        guard frame.count >= start + header.length else { return }
+        var checksum = header.checksum
+        checksum.add(frame.extracting(start..<(start + header.length)), count: header.length)
         guard checksum.folded == 0xFFFF else { return nil }
     }
-}
-
-/// Numbers of protocols over IP that are read in whole frames.
-enum ProtocolNumber {
-    static let icmp: UInt8 = 1
-    static let icmpv6: UInt8 = 58
 }

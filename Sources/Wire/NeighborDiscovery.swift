@@ -111,7 +111,6 @@ package struct NeighborSolicitation: Hashable, Sendable {
 private struct NeighborMessage {
     static let solicitation: UInt8 = 135
     static let advertisement: UInt8 = 136
-    static let ipv6HeaderLength = 40
 
     var type: UInt8
     var flags: UInt8
@@ -122,14 +121,12 @@ private struct NeighborMessage {
     func frame(source: IPv6Address, destination: IPv6Address, ethernet: EthernetHeader) -> [UInt8] {
         let length = hardware == nil ? 24 : 32
         var frame: [UInt8] = []
-        frame.reserveCapacity(EthernetHeader.length + Self.ipv6HeaderLength + length)
+        frame.reserveCapacity(EthernetHeader.length + IPHeader.ipv6Length + length)
         ethernet.append(to: &frame)
-        frame.append(contentsOf: [0x60, 0, 0, 0])
-        frame.append(word: UInt16(length))
-        frame.append(ProtocolNumber.icmpv6)
-        frame.append(255)
-        frame.append(.ipv6(source))
-        frame.append(.ipv6(destination))
+        let header = IPHeader(
+            from: .ipv6(source), to: .ipv6(destination), hopLimit: 255, protocolNumber: ProtocolNumber.icmpv6,
+            length: length)
+        header.append(to: &frame)
         let start = frame.count
         frame.append(type)
         frame.append(0)
@@ -141,9 +138,7 @@ private struct NeighborMessage {
             frame.append(1)
             frame.append(hardware)
         }
-        var checksum = InternetChecksum()
-        checksum.addPseudoHeader(
-            source: .ipv6(source), destination: .ipv6(destination), length: length, nextHeader: ProtocolNumber.icmpv6)
+        var checksum = header.checksum
         checksum.add(frame.span.extracting(start...), count: length)
         frame.replace(wordAt: start + 2, with: checksum.field)
         return frame
@@ -152,20 +147,15 @@ private struct NeighborMessage {
     static func parse(
         _ frame: Span<UInt8>, type: UInt8, option: UInt8
     ) -> (header: (source: IPv6Address, destination: IPv6Address), message: NeighborMessage)? {
-        let ip = EthernetHeader.length
-        let start = ip + ipv6HeaderLength
-        guard let ethernet = EthernetHeader(frame: frame), ethernet.type == EtherType.ipv6, frame.count >= start + 24,
-            frame[ip] >> 4 == 6, frame[ip + 6] == ProtocolNumber.icmpv6, frame[ip + 7] == 255
+        guard let header = IPHeader(frame: frame), header.protocolNumber == ProtocolNumber.icmpv6,
+            header.hopLimit == 255, case .ipv6(let source) = header.source,
+            case .ipv6(let destination) = header.destination
         else { return nil }
-        let length = Int(frame.word(at: ip + 4))
+        let (start, length) = (header.start, header.length)
         guard length >= 24, frame.count >= start + length, frame[start] == type, frame[start + 1] == 0 else {
             return nil
         }
-        let source = frame.ipv6(at: ip + 8)
-        let destination = frame.ipv6(at: ip + 24)
-        var checksum = InternetChecksum()
-        checksum.addPseudoHeader(
-            source: .ipv6(source), destination: .ipv6(destination), length: length, nextHeader: ProtocolNumber.icmpv6)
+        var checksum = header.checksum
         checksum.add(frame.extracting(start..<(start + length)), count: length)
         guard checksum.folded == 0xFFFF else { return nil }
         var message = NeighborMessage(

@@ -70,9 +70,13 @@ package struct AdvertGlimpse: Hashable, Sendable {
 
     /// The advert that a frame begins with; nil for any other frame, and for a fragment.
     package init?(frame: Span<UInt8>) {
-        guard let ethernet = EthernetHeader(frame: frame), let (origin, start) = Self.origin(of: frame, ethernet.type),
-            frame.count >= start + Advertisement.addressOffset, frame[start] & 0x0F == 1
+        guard let ethernet = EthernetHeader(frame: frame), let header = IPHeader(frame: frame),
+            header.protocolNumber == vrrpProtocolNumber
         else { return nil }
+        let start = header.start
+        guard frame.count >= start + Advertisement.addressOffset, frame[start] & 0x0F == 1 else { return nil }
+        let origin = PacketOrigin(
+            source: header.source, destination: header.destination, hopLimit: header.hopLimit)
         let version = frame[start] >> 4
         let interval: Duration =
             version == ProtocolVersion.v2.rawValue
@@ -80,31 +84,6 @@ package struct AdvertGlimpse: Hashable, Sendable {
         self.init(
             hardware: ethernet.source, destination: ethernet.destination, origin: origin, version: version,
             vrid: frame[start + 1], priority: frame[start + 2], interval: max(interval, .milliseconds(10)))
-    }
-
-    /// What the IP header of a VRRP packet says, and where its message begins.
-    private static func origin(of frame: Span<UInt8>, _ type: UInt16) -> (PacketOrigin, start: Int)? {
-        let ip = EthernetHeader.length
-        switch type {
-        case EtherType.ipv4:
-            // More fragments, and where this one belongs: a fragment is no packet yet, not even the first one.
-            guard frame.count >= ip + 20, frame[ip] >> 4 == 4, frame[ip + 9] == vrrpProtocolNumber,
-                frame.word(at: ip + 6) & 0x3FFF == 0
-            else { return nil }
-            let length = Int(frame[ip] & 0x0F) * 4
-            guard length >= 20 else { return nil }
-            let origin = PacketOrigin(
-                source: .ipv4(frame.ipv4(at: ip + 12)), destination: .ipv4(frame.ipv4(at: ip + 16)),
-                hopLimit: frame[ip + 8])
-            return (origin, ip + length)
-        case EtherType.ipv6:
-            guard frame.count >= ip + 40, frame[ip] >> 4 == 6, frame[ip + 6] == vrrpProtocolNumber else { return nil }
-            let origin = PacketOrigin(
-                source: .ipv6(frame.ipv6(at: ip + 8)), destination: .ipv6(frame.ipv6(at: ip + 24)),
-                hopLimit: frame[ip + 7])
-            return (origin, ip + 40)
-        default: return nil
-        }
     }
 }
 
