@@ -35,31 +35,49 @@ extension NetlinkRequests {
 
     /// The neighbours of a family on this interface of which the kernel knows where they are, in its order.
     package borrowing func neighbors(_ family: AddressFamily, index: UInt32) throws(KernelError) -> [Neighbor] {
-        var answers: [UInt8] = []
-        let request = try NetlinkRequest.neighborDump(family, index: index)
-        if let refusal = try exchange(request, keeping: &answers) { throw refusal }
+        let answers = try answers(to: try NetlinkRequest.neighborDump(family, index: index))
         return NetlinkParser.neighbors(answers.span, family, index: index)
     }
 }
 
+/// What the kernel answers to who asks for the way to an address.
+struct RouteAnswer {
+    var index: UInt32
+    /// The router that it leads over, of the family that was asked for; nil where it is direct, and for one of another family.
+    var gateway: IPAddress?
+    var isDirect: Bool
+    var isUnicast: Bool
+}
+
 extension NetlinkParser {
-    /// The gateway of the first RTM_NEWROUTE (struct rtmsg and its attributes) in `bytes`, if it is a unicast route by this interface and
-    /// the gateway is of the family.
-    package static func gateway(_ bytes: Span<UInt8>, _ family: AddressFamily, index: UInt32) -> IPAddress? {
+    /// The first RTM_NEWROUTE (struct rtmsg and its attributes) in `bytes` that names an interface.
+    static func routeAnswer(_ bytes: Span<UInt8>, _ family: AddressFamily) -> RouteAnswer? {
         var offset = 0
         while let message = NetlinkMessage(in: bytes, at: offset) {
             offset = message.next
             guard message.type == Netlink.newRoute, message.body.count >= 12 else { continue }
-            let isUnicast = bytes[message.body.lowerBound + 7] == 1  // RTN_UNICAST
+            let start = message.body.lowerBound
+            var index: UInt32?
             var gateway: IPAddress?
-            var isThere = false
-            bytes.forEachAttribute(in: (message.body.lowerBound + 12)..<message.body.upperBound) { type, value in
-                if type == 4, value.count == 4 { isThere = bytes.number32(at: value.lowerBound) == index }  // RTA_OIF
+            var isDirect = true
+            bytes.forEachAttribute(in: (start + 12)..<message.body.upperBound) { type, value in
+                if type == 4, value.count == 4 { index = bytes.number32(at: value.lowerBound) }  // RTA_OIF
                 if type == 5 { gateway = bytes.address(family, in: value) }  // RTA_GATEWAY
+                if type == 5 || type == 18 { isDirect = false }  // RTA_VIA
             }
-            return isUnicast && isThere ? gateway : nil
+            // RTN_UNICAST
+            if let index {
+                return RouteAnswer(
+                    index: index, gateway: gateway, isDirect: isDirect, isUnicast: bytes[start + 7] == 1)
+            }
         }
         return nil
+    }
+
+    /// The gateway of that route, if it is a unicast route by this interface and the gateway is of the family.
+    package static func gateway(_ bytes: Span<UInt8>, _ family: AddressFamily, index: UInt32) -> IPAddress? {
+        guard let route = routeAnswer(bytes, family), route.isUnicast, route.index == index else { return nil }
+        return route.gateway
     }
 
     /// The neighbours in RTM_NEWNEIGH messages (struct ndmsg and its attributes) that are on this interface, of this family, and known to be
@@ -73,7 +91,7 @@ extension NetlinkParser {
             offset = message.next
             let body = message.body
             guard message.type == Netlink.newNeighbor, body.count >= 12,
-                bytes[body.lowerBound] == (family == .ipv4 ? Netlink.familyIPv4 : Netlink.familyIPv6),
+                self.family(bytes[body.lowerBound]) == family,
                 bytes.number32(at: body.lowerBound + 4) == index,
                 let state = bytes.number16(at: body.lowerBound + 8), state & known != 0,
                 bytes[body.lowerBound + 10] & 0x08 == 0  // NTF_PROXY

@@ -141,15 +141,19 @@ package enum NetlinkParser {
         return link
     }
 
+    static func family(_ octet: UInt8) -> AddressFamily? {
+        switch octet {
+        case Netlink.familyIPv4: .ipv4
+        case Netlink.familyIPv6: .ipv6
+        default: nil
+        }
+    }
+
     /// struct ifaddrmsg and its attributes.
     private static func address(_ bytes: Span<UInt8>, _ body: Range<Int>) -> AddressState? {
-        guard body.count >= 8, let index = bytes.number32(at: body.lowerBound + 4) else { return nil }
-        let family: AddressFamily
-        switch bytes[body.lowerBound] {
-        case Netlink.familyIPv4: family = .ipv4
-        case Netlink.familyIPv6: family = .ipv6
-        default: return nil
-        }
+        guard body.count >= 8, let index = bytes.number32(at: body.lowerBound + 4),
+            let family = family(bytes[body.lowerBound])
+        else { return nil }
         let prefixLength = bytes[body.lowerBound + 1]
         var flags = UInt32(bytes[body.lowerBound + 2])
         let scope = bytes[body.lowerBound + 3]
@@ -183,23 +187,6 @@ package enum NetlinkParser {
             let settings = bytes.attribute(1, in: family)  // IFLA_INET_CONF
         else { return [] }
         return stride(from: settings.lowerBound, to: settings.upperBound, by: 4).compactMap { bytes.number32(at: $0) }
-    }
-
-    /// The way out and whether it is direct, of the first RTM_NEWROUTE (struct rtmsg and its attributes) in `bytes`.
-    static func route(_ bytes: Span<UInt8>) -> (index: UInt32, isDirect: Bool)? {
-        var offset = 0
-        while let message = NetlinkMessage(in: bytes, at: offset) {
-            offset = message.next
-            guard message.type == Netlink.newRoute, message.body.count >= 12 else { continue }
-            var index: UInt32?
-            var isDirect = true
-            bytes.forEachAttribute(in: (message.body.lowerBound + 12)..<message.body.upperBound) { type, value in
-                if type == 4, value.count == 4 { index = bytes.number32(at: value.lowerBound) }  // RTA_OIF
-                if type == 5 || type == 18 { isDirect = false }  // RTA_GATEWAY, RTA_VIA
-            }
-            if let index { return (index, isDirect) }
-        }
-        return nil
     }
 
     /// The body of an NLMSG_ERROR: 0 for an acknowledgement or an errno, and the extended acknowledgement's text.

@@ -77,9 +77,7 @@ extension NetlinkRequests {
 
     /// The IPv4 settings of an interface, of which none is there without IPv4.
     package borrowing func settings(of index: UInt32) throws(KernelError) -> (IPv4Setting) -> UInt32? {
-        var answers: [UInt8] = []
-        let request = try NetlinkRequest.link(index, Int32(RTM_GETLINK))
-        if let refusal = try exchange(request, keeping: &answers) { throw refusal }
+        let answers = try answers(to: try NetlinkRequest.link(index, Int32(RTM_GETLINK)))
         let values = NetlinkParser.ipv4Settings(answers.span)
         return { setting in
             // They are counted from one.
@@ -99,8 +97,7 @@ extension NetlinkRequests {
     }
 
     private borrowing func perform(_ request: consuming NetlinkRequest) throws(KernelError) {
-        var answers: [UInt8] = []
-        if let refusal = try exchange(request, keeping: &answers) { throw refusal }
+        _ = try answers(to: request)
     }
 }
 

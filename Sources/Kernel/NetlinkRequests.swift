@@ -150,10 +150,11 @@ package struct NetlinkRequests: ~Copyable {
     /// ENETUNREACH when there is no route. `isDirect` is false when a gateway is in between; local addresses are on `lo`.
     package borrowing func route(to address: IPAddress) throws(KernelError) -> (index: UInt32, isDirect: Bool) {
         let request = try NetlinkRequest.route(to: address)
-        var answers: [UInt8] = []
-        if let refusal = try exchange(request, keeping: &answers) { throw refusal }
-        guard let route = NetlinkParser.route(answers.span) else { throw request.failure(ENETUNREACH) }
-        return route
+        let answers = try answers(to: request)
+        guard let route = NetlinkParser.routeAnswer(answers.span, address.family) else {
+            throw request.failure(ENETUNREACH)
+        }
+        return (route.index, route.isDirect)
     }
 
     // MARK: - Addresses
@@ -219,13 +220,19 @@ package struct NetlinkRequests: ~Copyable {
     /// Repeats a dump that was interrupted by a change, so that what it returns was true at one moment.
     borrowing func dump(_ request: consuming NetlinkRequest) throws(KernelError) -> [KernelEvent] {
         for _ in 0..<100 {
-            var answers: [UInt8] = []
-            if let refusal = try exchange(request, keeping: &answers) { throw refusal }
+            let answers = try answers(to: request)
             var events: [KernelEvent] = []
             NetlinkParser.parse(answers.span, into: &events)
             if !events.contains(.eventsLost) { return events }
         }
         throw request.failure(EBUSY, "the table changed during each of 100 attempts")
+    }
+
+    /// What the kernel answers; throws its refusal.
+    borrowing func answers(to request: borrowing NetlinkRequest) throws(KernelError) -> [UInt8] {
+        var answers: [UInt8] = []
+        if let refusal = try exchange(request, keeping: &answers) { throw refusal }
+        return answers
     }
 
     borrowing func exchange(_ request: borrowing NetlinkRequest, keeping answers: inout [UInt8])

@@ -15,14 +15,6 @@ extension NetlinkParser {
         }
     }
 
-    private static func family(_ octet: UInt8) -> AddressFamily? {
-        switch octet {
-        case Netlink.familyIPv4: .ipv4
-        case Netlink.familyIPv6: .ipv6
-        default: nil
-        }
-    }
-
     private static func unspecified(_ family: AddressFamily) -> IPAddress {
         family == .ipv4 ? .ipv4(IPv4Address(bits: 0)) : .ipv6(IPv6Address(high: 0, low: 0))
     }
