@@ -160,20 +160,18 @@ extension RouterDraft {
         guard let interface, let vrid, let version, let priority, let interval, let preempt, let preemptDelay,
             let startDelay, let intervalLimit, let checksum, let strictFirstAddress, let announcements, let lease,
             let resetsConnections, let claim, let conflictCheck, let obeysFiltered, let isPromiscuous, let verification,
-            let usesVirtualMAC,
-            !addresses.isEmpty
+            let usesVirtualMAC, !addresses.isEmpty
         else { return nil }
         let election = VirtualRouterConfiguration(
             interface: interface, vrid: vrid, version: version.version, alsoVersion2: version.alsoVersion2,
             priority: priority, advertisementInterval: interval, preempt: preempt, preemptDelay: preemptDelay,
             startDelay: startDelay, intervalLimit: intervalLimit, peers: peers.map(\.value),
             addresses: served.map(\.value), addressOptions: addressOptions, unadvertised: unadvertised.count,
-            routing: routing.map(\.value),
-            checksum: checksum, password: password, strictFirstAddress: strictFirstAddress,
-            announcements: announcements, lease: lease, resetsConnections: resetsConnections,
+            routing: routing.map(\.value), checksum: checksum, password: password,
+            strictFirstAddress: strictFirstAddress, announcements: announcements, lease: lease,
+            resetsConnections: resetsConnections,
             claim: claim, conflictCheck: conflictCheck, verification: verification, obeysFiltered: obeysFiltered,
-            isPromiscuous: isPromiscuous,
-            checks: [], gatesClaim: gateClaim != nil, gatesRelease: gateRelease != nil,
+            isPromiscuous: isPromiscuous, checks: [], gatesClaim: gateClaim != nil, gatesRelease: gateRelease != nil,
             usesVirtualMAC: usesVirtualMAC)
         let uses = checks.compactMap { use -> RouterCheck? in
             guard let check = known.first(where: { $0.name == use.name.value }) else { return nil }

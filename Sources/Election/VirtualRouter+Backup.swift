@@ -29,8 +29,7 @@ extension VirtualRouter {
         case .addressClaimed(let claim, let speakers):
             consider(claim, speakers, backup, now, &actions)
         case .claimed, .claimFailed, .addressesLost, .routingFailed, .routingLost, .standing, .reconfigured,
-            .resumeMaster, .sendFailed, .sent,
-            .announcementWanted:
+            .resumeMaster, .sendFailed, .sent, .announcementWanted:
             break
         }
     }

@@ -96,8 +96,7 @@ extension VirtualRouter {
         case .handOver:
             actions.append(.handover(.notMaster))
         case .claimed, .claimFailed, .addressesLost, .routingFailed, .routingLost, .standing, .reconfigured,
-            .resumeMaster, .gate, .sendFailed, .sent,
-            .announcementWanted:
+            .resumeMaster, .gate, .sendFailed, .sent, .announcementWanted:
             break
         }
     }

@@ -1,6 +1,7 @@
-// Taking addresses off, a slice at a time: hundreds of addresses take tens of milliseconds, and adverts of other routers are due
-// meanwhile. From the moment a release is ordered no renewal brings its addresses back, and what the supervisor is told of the router waits
-// until the last of them is off. Where connections are to be reset the addresses wait for that, some milliseconds at most. Whoever claims an address that is still to be taken off takes it off first.
+// Taking addresses off, a slice at a time: hundreds of addresses take tens of milliseconds, and adverts of other routers are due meanwhile.
+// From the moment a release is ordered no renewal brings its addresses back, and what the supervisor is told of the router waits until the
+// last of them is off. Where connections are to be reset the addresses wait for that, some milliseconds at most. Whoever claims an address
+// that is still to be taken off takes it off first.
 
 import Election
 import Kernel
@@ -21,15 +22,14 @@ struct Release {
     var afterwards: [Action] = []
     /// The look at connections that it waits for, and until when, CLOCK_MONOTONIC in nanoseconds.
     private var hold: (look: UInt64, until: Int64)?
+    /// Something of it may have been taken off.
+    private var hasBegun = false
 
     init(_ addresses: [PlacedAddress], behind routing: [RoutedEntry] = [], of router: RouterID) {
         self.router = router
         self.addresses = addresses[...]
         self.routing = routing[...]
     }
-
-    /// Something of it may have been taken off.
-    private var hasBegun = false
 
     /// Whether this is the beginning.
     mutating func begin() -> Bool {

@@ -9,8 +9,8 @@ import System
 package struct FrameTap: ~Copyable {
     private let capture: Capture
 
-    /// `filter` is in the language of pcap-filter(7), `ring` the octets that frames may wait in. EINVAL when it does not compile, ENODEV without such an interface,
-    /// ENETDOWN when it is down, EPERM without CAP_NET_RAW.
+    /// `filter` is in the language of pcap-filter(7), `ring` the octets that frames may wait in. EINVAL when it does not compile, ENODEV
+    /// without such an interface, ENETDOWN when it is down, EPERM without CAP_NET_RAW.
     package init(interface: String, filter: String, ring: Int32 = 256 << 10) throws(SystemError) {
         capture = try Capture(interface: interface, purpose: .receiving(.text(filter), ring: ring, hearsAll: false))
     }

@@ -1,5 +1,5 @@
-// The listening side of rtnetlink: every change of interfaces and addresses, and those of routes and rules that may concern us, as it happens. It asks nothing and changes
-// nothing; NetlinkRequests does.
+// The listening side of rtnetlink: every change of interfaces and addresses, and those of routes and rules that may concern us, as it
+// happens. It asks nothing and changes nothing; NetlinkRequests does.
 
 import CLinux
 import CNetlink

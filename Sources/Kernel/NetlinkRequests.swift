@@ -51,14 +51,14 @@ package struct NetlinkRequests: ~Copyable {
 
     /// Puts `address` on the interface, with our tag.
     ///
-    /// IPv4 is answered for when this returns; IPv6 some microseconds later, when the kernel's own work queue has run
-    /// and the event of the address comes. IPv6 goes without duplicate address detection (checklist LX-31), and a prefix shorter than one address makes no
-    /// route (LX-35). For such an IPv4 prefix `promote_secondaries` of the interface is set to 1 and stays so, because
-    /// otherwise taking a first address away takes its whole subnet away. An address that is there already with our tag
-    /// is fine; one without it is EEXIST, and stays as it is (LX-39). `lifetime` in seconds, nil for ever: after it the kernel takes the
-    /// address off by itself, at most 0.4 s later. An address of ours that is there already gets it, too. Who knows from the kernel's
-    /// tables that it is there as wanted says so with `isOurs`: else they are all read to find that out, for each of hundreds. An address
-    /// of ours with other options is put on anew. A written label is not used where labels mark our addresses.
+    /// IPv4 is answered for when this returns; IPv6 some microseconds later, when the kernel's own work queue has run and the event of the
+    /// address comes. IPv6 goes without duplicate address detection (checklist LX-31), and a prefix shorter than one address makes no route
+    /// (LX-35). For such an IPv4 prefix `promote_secondaries` of the interface is set to 1 and stays so, because otherwise taking a first
+    /// address away takes its whole subnet away. An address that is there already with our tag is fine; one without it is EEXIST, and stays
+    /// as it is (LX-39). `lifetime` in seconds, nil for ever: after it the kernel takes the address off by itself, at most 0.4 s later. An
+    /// address of ours that is there already gets it, too. Who knows from the kernel's tables that it is there as wanted says so with
+    /// `isOurs`: else they are all read to find that out, for each of hundreds. An address of ours with other options is put on anew. A
+    /// written label is not used where labels mark our addresses.
     package borrowing func add(
         _ address: InterfaceAddress, index: UInt32, _ options: AddressOptions = AddressOptions(),
         lifetime: UInt32? = nil, isOurs: Bool = false

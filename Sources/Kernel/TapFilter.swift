@@ -1,6 +1,6 @@
-// Which frames the engine's tap of an interface lets through: claims of our addresses in ARP and neighbour discovery, adverts of those
-// that are not known yet, and answers to our own echo requests. Whatever else is said on a segment, and however often, wakes nobody. A classic BPF program (pcap-filter(7) would
-// take longer to compile than a takeover may last).
+// Which frames the engine's tap of an interface lets through: claims of our addresses in ARP and neighbour discovery, adverts of those that
+// are not known yet, and answers to our own echo requests. Whatever else is said on a segment, and however often, wakes nobody. A classic
+// BPF program (pcap-filter(7) would take longer to compile than a takeover may last).
 
 import CPcap
 import Wire

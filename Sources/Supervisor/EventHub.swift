@@ -1,5 +1,5 @@
-// Transitions and warnings of the elections for those who follow them live. The supervisor publishes; subscribers are called on its thread and must hand
-// over at once (to an event loop): a slow one would hold up checks and hooks.
+// Transitions and warnings of the elections for those who follow them live. The supervisor publishes; subscribers are called on its thread
+// and must hand over at once (to an event loop): a slow one would hold up checks and hooks.
 
 import Election
 import Status

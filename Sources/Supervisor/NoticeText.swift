@@ -1,4 +1,5 @@
-// Notices of the engine as log lines, and how important a transition is. The words of states, causes and faults come from Status; these are for the log alone.
+// Notices of the engine as log lines, and how important a transition is. The words of states, causes and faults come from Status; these are
+// for the log alone.
 
 import Configuration
 import Election

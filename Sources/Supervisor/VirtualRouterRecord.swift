@@ -15,8 +15,8 @@ final class VirtualRouterRecord {
     let hooks: HookQueue
     /// The last state that was reported, by a transition or a snapshot; nil before the first.
     var state: StateName?
-    /// The last state that was news; never `resigning`, of which nobody is told. A snapshot of a new engine may show the router before it has resumed, so the last
-    /// reported state does not tell whether a resumption changes anything for those outside.
+    /// The last state that was news; never `resigning`, of which nobody is told. A snapshot of a new engine may show the router before it
+    /// has resumed, so the last reported state does not tell whether a resumption changes anything for those outside.
     var told: StateName?
     /// It left the configuration and its end is awaited.
     var departing = false

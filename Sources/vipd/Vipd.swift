@@ -20,8 +20,7 @@ struct Vipd: ParsableCommand {
         subcommands: [
             RunCommand.self, CheckCommand.self, StatusCommand.self, WatchCommand.self, ReloadCommand.self,
             HandoverCommand.self, AnnounceCommand.self, VerifyCommand.self, DisableCommand.self, EnableCommand.self,
-            UpgradeCommand.self,
-            ProbeCommand.self, ArpingCommand.self, SimulateCommand.self,
+            UpgradeCommand.self, ProbeCommand.self, ArpingCommand.self, SimulateCommand.self,
         ])
 }
 

@@ -7,10 +7,11 @@ struct WatchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "watch", abstract: "Follows transitions and warnings live.",
         discussion: """
-            First a line for the present state of each virtual router, for each present difference of a peer's configuration \
-            and for each other host that claims an address, then a line for each transition with its reason, each difference \
-            and each claim that is new, what was dropped, and each router that changes too often. With --json the lines of `GET /v1/events` as they come, \
-            a keep-alive every 5 s included.
+            First a line for the present state of each virtual router, for what its master goes without, for each present \
+            difference of a peer's configuration, for each other host that claims an address and for a takeover that a gateway \
+            or a listed host has not followed. Then a line for each transition with its reason, each difference and each claim \
+            that is new, whether a takeover was verified, what a master comes to go without, what was dropped, and each router \
+            that changes too often. With --json the lines of `GET /v1/events` as they come, a keep-alive every 5 s included.
             """)
 
     @Flag(help: "Print the JSON lines of the status socket.")
