@@ -19,6 +19,15 @@ extension VirtualRouter {
         var routing: [RoutingEntry: Int32] = [:]
 
         var isEmpty: Bool { addresses.isEmpty && routing.isEmpty }
+
+        /// Those of them that `configuration` still has.
+        func kept(by configuration: VirtualRouterConfiguration) -> Refusals {
+            guard !isEmpty else { return self }
+            var kept = Refusals()
+            for address in configuration.addresses { kept.addresses[address] = addresses[address] }
+            for entry in configuration.routing { kept.routing[entry] = routing[entry] }
+            return kept
+        }
     }
 
     /// What a master goes without.
@@ -49,6 +58,10 @@ extension VirtualRouter {
         degradation?.missing.addresses[address] != nil || degradation?.refused.addresses[address] != nil
     }
 
+    /// The claim that is under way has been refused something, or this route or rule.
+    package var isRefused: Bool { !(degradation?.refused.isEmpty ?? true) }
+    package func isRefused(_ entry: RoutingEntry) -> Bool { degradation?.refused.routing[entry] != nil }
+
     /// Of its addresses, in their order, whether it goes without; empty for who goes without none.
     package var lacking: [Bool] { degradation == nil ? [] : configuration.addresses.map { lacks($0) } }
 
@@ -58,8 +71,8 @@ extension VirtualRouter {
         return Self.faults(missing, of: configuration)
     }
 
-    /// With which it advertises, 1...255. At that of a master that goes without something everybody else comes first who can still hope to have
-    /// everything. It is so from the first advert on: two that become master at once, and took it back afterwards, would each yield to the other.
+    /// With which it advertises, 1...255. At that of a master that goes without something everybody comes first who preempts and can still hope to
+    /// have everything. It is so from the first advert on: two that become master at once, and took it back afterwards, would each yield to the other.
     package var effectivePriority: UInt8 { degradation == nil ? standing.effectivePriority : 1 }
 
     /// When a router in a fault of its own making, or a master that goes without something, tries again; nil for all others.
@@ -107,6 +120,26 @@ extension VirtualRouter {
             note(&refused)
             degradation?.refused = refused
         }
+    }
+
+    /// Another configuration is in force. Returns what has been refused, if anything has, of a router that needs everything from now on.
+    mutating func reconsiderDegradation() -> Fault? {
+        guard var ended = degradation else { return nil }
+        ended.missing = ended.missing.kept(by: configuration)
+        ended.refused = ended.refused.kept(by: configuration)
+        ended.tried = Set(configuration.addresses.filter(ended.tried.contains))
+        degradation = configuration.claim == .any ? ended : nil
+        guard degradation == nil else { return nil }
+        let faults = Self.faults(ended.missing, of: configuration) + Self.faults(ended.refused, of: configuration)
+        return faults.first
+    }
+
+    /// Where it is not what was last told.
+    mutating func tellDegraded(_ actions: inout [Action]) {
+        let missing = degraded
+        guard missing != toldDegraded else { return }
+        toldDegraded = missing
+        actions.append(.degraded(missing))
     }
 
     /// A claim has ended.

@@ -26,6 +26,7 @@ extension VirtualRouter {
         lastTaken = now
         giveUp(master, for: .addressRemoved(taken, by: process), now, &actions)
     }
+
     /// Remembers when each of these was taken off. Returns the first that this happens to too often.
     static func note<Taken: Hashable>(
         _ wanted: [Taken], in losses: inout [Taken: [Instant]], _ now: Instant

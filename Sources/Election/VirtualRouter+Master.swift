@@ -1,5 +1,4 @@
-// The rows of the master state: RFC 9568 §6.4.3, checklist FSM-A-1 to FSM-A-6, the claim of the addresses, their
-// announcement, and what a reload changes in place.
+// The rows of the master state: RFC 9568 §6.4.3, checklist FSM-A-1 to FSM-A-6, the claim of the addresses and their announcement.
 
 import Wire
 
@@ -221,7 +220,7 @@ extension VirtualRouter {
         var master = master
         let old = stateName
         let cause = master.claiming
-        let (missing, priority) = (degraded, effectivePriority)
+        let priority = effectivePriority
         let hasNews: Bool
         switch concludeClaim(now) {
         case .served(let news): hasNews = news
@@ -241,8 +240,8 @@ extension VirtualRouter {
             actions.append(.sendAdvert(priority: effectivePriority))
         }
         state = .master(master)
-        if let cause { report(from: old, because: cause, now, &actions) }
-        if degraded != missing { actions.append(.degraded(degraded)) }
+        if let cause { report(from: old, because: cause, effectivePriority, now, &actions) }
+        tellDegraded(&actions)
         if cause != nil, handover != nil {
             handover = nil
             actions.append(.handover(.nobody))
@@ -298,54 +297,6 @@ extension VirtualRouter {
             state = .master(master)
             actions.append(.sendAdvert(priority: effectivePriority))
         }
-    }
-
-    /// A reload. New addresses are claimed and announced, gone ones released, timers follow; nothing else moves.
-    mutating func reconfigure(_ new: VirtualRouterConfiguration, _ now: Instant, _ actions: inout [Action]) {
-        let old = configuration
-        let listed = advertised
-        configuration = new
-        if masterInterval == old.advertisementInterval { masterInterval = new.advertisementInterval }
-        masterInterval = min(masterInterval, new.longestInterval)
-        if new.startDelay != old.startDelay { changeStartDelay(now) }
-        if case .resigning(let resigning) = state { keep(resigning, &actions) }
-        guard case .master(var master) = state else { return }
-        let (gone, added) = new.changedAddresses(since: old)
-        if new.advertisementInterval != old.advertisementInterval {
-            let advance = turn.advance(in: new.advertisementInterval)
-            master.nextAdvert = min(master.nextAdvert, now + new.advertisementInterval - advance)
-        }
-        if new.announcements != old.announcements {
-            master.burst = master.burst.map {
-                AnnouncementBurst(continuing: $0.started, at: now, new.announcements)
-            }
-        }
-        let differs =
-            advertised != listed || new.advertisementInterval != old.advertisementInterval
-            || new.password != old.password || new.checksum != old.checksum || new.peers != old.peers
-            || new.alsoVersion2 != old.alsoVersion2
-        if differs {
-            master.lastAdvert = now
-            actions.append(.sendAdvert(priority: effectivePriority))
-        }
-        state = .master(master)
-        if !gone.isEmpty { actions.append(.release(gone)) }
-        if let missing = degraded.first, new.claim == .all {
-            giveUp(master, for: missing, now, &actions)
-            return
-        }
-        // Whoever changes something may have done so for what is missing.
-        if !added.isEmpty || degradation != nil { claim(added, &actions) }
-        if new.routing != old.routing { settleRouting(&actions) }
-    }
-
-    /// The start delay that is being waited for became another one, or none.
-    private mutating func changeStartDelay(_ now: Instant) {
-        guard case .backup(var backup) = state, let end = backup.delayedUntil, let linkSince else { return }
-        let begin = max(now, linkSince + configuration.startDelay)
-        backup.masterDown = backup.masterDown + (begin - end)
-        backup.delayedUntil = begin > now ? begin : nil
-        state = .backup(backup)
     }
 
     // MARK: - Adverts in every running state

@@ -123,6 +123,8 @@ package struct VirtualRouter: Hashable, Sendable {
     var disputes = Disputes()
     /// What it goes without as master, or is about to; nil for who claims everything.
     var degradation: Degradation?
+    /// What was last told of that.
+    var toldDegraded: [Fault] = []
     /// When it next wants `Event.deadline`; nil for never. Kept, because to ask a value of this size means to copy it.
     package private(set) var deadline: Instant?
     var pause: Pause?
@@ -177,6 +179,7 @@ package struct VirtualRouter: Hashable, Sendable {
         timerLateMax = snapshot.timerLateMax
         resumes = snapshot.state
         isClaimDoubtful = !snapshot.degraded.isEmpty
+        toldDegraded = snapshot.degraded
         // The link is not new; only the engine is.
         linkSince = Instant(nanoseconds: .min / 2)
     }
@@ -363,22 +366,26 @@ package struct VirtualRouter: Hashable, Sendable {
     /// The only way from state to state. The transition is reported unless users see no difference.
     mutating func enter(_ new: State, because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
         let old = stateName
+        // What a degraded master leaves with is what it was compared by.
+        let priority = effectivePriority
         state = new
         disputes = Disputes()
         degradation = nil
+        toldDegraded = []
         switch new {
         case .initialize, .fault, .disabled: interruptHandover(&actions)
         case .backup, .master, .resigning: break
         }
-        report(from: old, because: cause, now, &actions)
+        report(from: old, because: cause, priority, now, &actions)
     }
 
-    mutating func report(from old: StateName, because cause: Cause, _ now: Instant, _ actions: inout [Action]) {
+    mutating func report(
+        from old: StateName, because cause: Cause, _ priority: UInt8, _ now: Instant, _ actions: inout [Action]
+    ) {
         guard stateName != old else { return }
         let resumed = resumes == stateName
         resumes = nil
         guard !resumed else {
-            let priority = effectivePriority
             actions.append(
                 .transition(
                     Transition(from: old, to: stateName, cause: .resumed, at: now, effectivePriority: priority)))
@@ -390,7 +397,7 @@ package struct VirtualRouter: Hashable, Sendable {
         case .initialize, .fault, .disabled, .resigning: break
         }
         let transition = Transition(
-            from: old, to: stateName, cause: cause, at: now, effectivePriority: effectivePriority)
+            from: old, to: stateName, cause: cause, at: now, effectivePriority: priority)
         lastTransition = transition
         actions.append(.transition(transition))
     }

@@ -12,17 +12,24 @@ struct AnnouncementAllowance {
     private static let pause: Int64 = 10_000_000
 
     /// What a frame costs, nanoseconds of `second`.
-    private let cost: Int64
+    private var cost: Int64
     private var credit = second
     /// When it was that, CLOCK_MONOTONIC in nanoseconds.
     private var asOf: Int64
 
     /// `limit`: frames a second, at least 10.
     init(_ limit: UInt32, at now: Int64) {
-        let rate = Int64(max(limit, 10)) / 2
-        cost = (Self.second + rate - 1) / rate
+        cost = Self.cost(limit)
         asOf = now
     }
+
+    private static func cost(_ limit: UInt32) -> Int64 {
+        let rate = Int64(max(limit, 10)) / 2
+        return (second + rate - 1) / rate
+    }
+
+    /// Another limit from now on; what has left has left.
+    mutating func change(to limit: UInt32) { cost = Self.cost(limit) }
 
     /// Takes so many, three at most, or none.
     mutating func take(_ frames: Int, at now: Int64) -> Bool {
@@ -77,6 +84,13 @@ struct AnnouncementQueue {
         first = 0
     }
 
+    /// Takes out all of a router.
+    mutating func drop(_ router: RouterID) {
+        waiting = waiting[first...].filter { $0.router != router }
+        first = 0
+        present = Set(waiting)
+    }
+
     /// Takes `next` out to be sent, if so many frames may leave now.
     mutating func send(_ frames: Int, at now: Int64) -> Bool {
         guard allowance.take(frames, at: now) else { return false }
@@ -85,5 +99,5 @@ struct AnnouncementQueue {
     }
 
     /// Another limit from now on; what waits goes on waiting.
-    mutating func change(to limit: UInt32, at now: Int64) { allowance = AnnouncementAllowance(limit, at: now) }
+    mutating func change(to limit: UInt32) { allowance.change(to: limit) }
 }

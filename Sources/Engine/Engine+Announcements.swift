@@ -8,7 +8,7 @@ import System
 import Wire
 
 extension Engine {
-    /// Of announcements that waited so many leave in one turn at most.
+    /// Of announcements that waited so many leave an interface in one turn at most.
     private static let announcementsPerTurn = 64
 
     func announce(_ range: Range<Int>, for id: RouterID) {
@@ -92,7 +92,10 @@ extension Engine {
             }
             let frames = known.announced.frames(for: entry.address, known.home)
             guard announcementQueues[index]?.send(frames.count, at: moment) ?? false else { return }
-            _ = send(frames, of: entry.address, by: &outlet, for: entry.router)
+            // Like a round of it, which ends with the first that cannot be sent.
+            if !send(frames, of: entry.address, by: &outlet, for: entry.router) {
+                announcementQueues[index]?.drop(entry.router)
+            }
             present = outlet
             left -= 1
         }
@@ -100,8 +103,7 @@ extension Engine {
 
     func limitAnnouncements(perSecond limit: UInt32) {
         announcementLimit = limit
-        let moment = Clock.monotonic()
-        for index in announcementQueues.keys { announcementQueues[index]?.change(to: limit, at: moment) }
+        for index in announcementQueues.keys { announcementQueues[index]?.change(to: limit) }
     }
 
     /// Asks who has these addresses with probes, which no cache believes (RFC 5227 §2.1.1); the taps hear the answers.
@@ -176,8 +178,9 @@ struct Announced {
         case .ipv6: frames.append(.advertisement)
         }
         // It is about the interface: once a round is enough.
-        if kinds.contains(.rarp), let own = home(address), addresses.first(where: { home($0) == own }) == address {
-            frames.append(.reverse)
+        if kinds.contains(.rarp), let own = home(address) {
+            let first = addresses.indices.first { (lacking.isEmpty || !lacking[$0]) && home(addresses[$0]) == own }
+            if let first, addresses[first] == address { frames.append(.reverse) }
         }
         return frames
     }

@@ -56,19 +56,19 @@ struct Claim {
 extension Engine {
     func claim(_ addresses: [InterfaceAddress], for id: RouterID) {
         guard let record = records[id] else { return }
+        var wanted = addresses
         do throws(KernelError) {
             try raise(for: record, addresses)
         } catch {
             tell(error, for: id)
-            let isOver = addresses.contains { !goesOn(without: $0, error.code, for: id) }
-            if !isOver { node.claimed(id, failure: nil, at: now, appendingTo: &actions) }
-            return
+            for address in addresses where !goesOn(without: address, error.code, for: id) { return }
+            wanted = []
         }
         let home = homes(of: record)
         var placed: [PlacedAddress] = []
         var left: [PlacedAddress] = []
-        placed.reserveCapacity(addresses.count)
-        for address in addresses {
+        placed.reserveCapacity(wanted.count)
+        for address in wanted {
             guard let index = home(address) else {
                 guard goesOn(without: address, ENODEV, for: id) else { return }
                 continue
@@ -130,7 +130,7 @@ extension Engine {
                 // The owner's addresses are its own and were there before us (RFC 9568 §1.7).
                 if error.code != EEXIST || !record.configuration.isOwner {
                     node.count(.addressAddErrors, for: id)
-                    tell(error, for: id)
+                    tellRefusal(error, for: id)
                     if !goesOn(without: address.address, error.code, for: id) { return true }
                 }
             }
@@ -163,7 +163,15 @@ extension Engine {
     private func goesOn(without address: InterfaceAddress, _ code: Int32, for id: RouterID) -> Bool {
         let failure = ClaimFailure(address: address, code: code)
         node.claimed(id, failure: failure, at: now, appendingTo: &actions)
-        return node.look(at: id) { $0.servesInPart && $0.isAdvertising } ?? false
+        return goesWithout(id)
+    }
+
+    /// What the kernel refuses this router is gone without.
+    func goesWithout(_ id: RouterID) -> Bool { node.look(at: id) { $0.servesInPart && $0.isAdvertising } ?? false }
+
+    /// In the kernel's words the first refusal of a claim; the election tells of all.
+    func tellRefusal(_ error: KernelError, for id: RouterID) {
+        if !(node.look(at: id, { $0.isRefused }) ?? false) { tell(error, for: id) }
     }
 
     /// Takes these out of the claim that is under way, and returns those that are to be taken off: not what was never put on.
@@ -172,7 +180,7 @@ extension Engine {
         let claim = claims[place]
         claims[place].drop(addresses)
         // Of the rest the election hears that it is claimed, and of nothing that nothing is.
-        if claims[place].addresses.isEmpty { claims.remove(at: place) }
+        if !claim.addresses.isEmpty, claims[place].addresses.isEmpty { claims.remove(at: place) }
         return addresses.filter { !claim.awaits($0) || table.isPresent($0.address, on: $0.index) }
     }
 }

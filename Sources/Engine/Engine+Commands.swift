@@ -94,7 +94,8 @@ extension Engine {
         }
         if configuration.routing != old?.configuration.routing ?? [] { watchRouting() }
         // A new virtual address may have been the source of somebody's adverts, so every interface is looked at again.
-        for name in configuration.usedInterfaces { refreshFacts(of: name) }
+        let left = (old?.configuration.usedInterfaces ?? []).filter { members[$0]?.isEmpty == false }
+        for name in Set(configuration.usedInterfaces + left).sorted() { refreshFacts(of: name) }
         enter(id, configuration, disabled: disabled, after: old?.configuration)
     }
 
@@ -249,7 +250,7 @@ extension Engine {
             // Also while others of a claim are still being put on: what is lost of it is then put on again.
             guard let router = node.router(id), router.isAdvertising, let record = records[id] else { continue }
             let virtual = virtualLink(of: record)
-            let gone = places(of: router.wantedAddresses, record).filter { placed in
+            let gone = places(of: router.wantedAddresses.filter { !router.lacks($0) }, record).filter { placed in
                 if let last = record.places[placed.address], last != placed.index { return true }
                 // Somebody put it down, which has taken those of IPv6 off.
                 if virtual?.index == placed.index, virtual?.isRaised == false { return true }
@@ -327,7 +328,7 @@ extension Engine {
             guard !requests.cannotMark(address.address.family) else { return nil }
             let placed = PlacedAddress(address: address, index: index)
             guard let id = claimants[placed], let record = records[id],
-                node.look(at: id, { $0.wantedAddresses.contains(address) }) ?? false
+                node.look(at: id, { $0.wantedAddresses.contains(address) && !$0.lacks(address) }) ?? false
             else { return address.address }
             table.mark(placed)
             leases.change([placed], of: id, record.mark, record.configuration, after: nil)

@@ -20,18 +20,17 @@ extension Engine {
     func openTap(on link: LinkState) {
         guard link.hasNeighbours else { return }
         let hearsAll = members[link.name]?.contains { records[$0]?.configuration.isPromiscuous ?? false } ?? false
-        if let place = taps.firstIndex(where: { $0.index == link.index }) {
-            guard taps[place].hearsAll != hearsAll else { return }
-            listen(taps.remove(at: place), false)
-        }
+        let old = taps.firstIndex { $0.index == link.index }
+        if let old, taps[old].hearsAll == hearsAll { return }
         do throws(SystemError) {
             let tap = try WireTap(
                 interface: link.name, index: link.index, echoes: verifier.identifier, hearsAll: hearsAll)
+            if let old { listen(taps.remove(at: old), false) }
             taps.append(tap)
             listen(tap, true)
         } catch {
             // Asked for, it is not left out without a word.
-            if hearsAll { tell(error, for: nil) }
+            if hearsAll || old != nil { tell(error, for: nil) }
         }
     }
 

@@ -92,7 +92,7 @@ extension Engine {
         guard isMaster else { return .done }
         let present = Set(records[id]?.routed.map(\.entry) ?? [])
         var look = RoutingLook()
-        for entry in wanted where !present.contains(entry) {
+        for entry in wanted where !present.contains(entry) && !isRefused(entry, to: id) {
             if Clock.monotonic() >= end { return .unfinished }
             mark(.claim, id)
             do throws(KernelError) {
@@ -101,13 +101,18 @@ extension Engine {
                 if !routed.isOurs { reporter.send(.notice(.routingNotOurs(id, entry))) }
             } catch {
                 node.count(.addressAddErrors, for: id)
-                tell(error, for: id)
+                tellRefusal(error, for: id)
                 let failure = RoutingFailure(entry: entry, code: error.code)
                 node.routingFailed(id, failure, at: now, appendingTo: &actions)
-                guard node.look(at: id, { $0.servesInPart && $0.isAdvertising }) ?? false else { return .refused }
+                guard goesWithout(id) else { return .refused }
             }
         }
         return .done
+    }
+
+    /// By the claim that is under way: the next slice of it goes on behind.
+    private func isRefused(_ entry: RoutingEntry, to id: RouterID) -> Bool {
+        node.look(at: id) { $0.isRefused(entry) } ?? false
     }
 
     /// Those of a router that it does not want any more, or that are at an interface which has another index by now; they no longer count as

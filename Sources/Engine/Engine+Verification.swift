@@ -182,7 +182,7 @@ extension Engine {
     private func isHeld(_ question: Verifier.Waiting) -> Bool {
         node.look(at: question.router) { router in
             router.stateName == .master
-                && router.configuration.addresses.contains { $0.address == question.address }
+                && router.configuration.addresses.contains { $0.address == question.address && !router.lacks($0) }
         } ?? false
     }
 

@@ -22,7 +22,7 @@ struct Verifier {
     struct Wanted {
         var router: RouterID
         var isOrdered: Bool
-        /// The announcements were out, or it was ordered.
+        /// The announcements were out, or waited for their interface's turn, or it was ordered.
         var at: Int64
     }
 

@@ -42,7 +42,7 @@ package enum Rule: UInt8, CaseIterable, Sendable {
     case announcesClaims
     /// Nobody announces who is not master.
     case announcesAsMaster
-    /// A master holds all its addresses.
+    /// A master holds all its addresses, but for those that it goes without as it says.
     case masterHolds
     /// Who is neither master nor resigning holds none.
     case othersHoldNothing

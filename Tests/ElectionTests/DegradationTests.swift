@@ -132,6 +132,57 @@ import Wire
         #expect(bench.state == .fault && bench.router.faults == [Self.refusal] && bench.released)
     }
 
+    @Test func `what a reload takes out is not missing any more, and that is told`() {
+        var bench = Self.degraded()
+        var changed = bench.router.configuration
+        changed.addresses = [Bench.vip]
+        bench.send(.reconfigured(changed))
+        #expect(bench.state == .master && bench.router.degraded.isEmpty && bench.router.effectivePriority == 200)
+        #expect(bench.actions.last == .degraded([]) && bench.sentPriorities.last == 200)
+    }
+
+    @Test func `what is refused to a claim that a reload has changed meanwhile does not count`() {
+        var bench = Self.degraded()
+        bench.claims = .stay
+        _ = bench.run(for: .seconds(2))
+        bench.send(.claimFailed(ClaimFailure(address: Self.other, code: 13)))
+        var changed = bench.router.configuration
+        changed.addresses = [Bench.vip]
+        bench.send(.reconfigured(changed))
+        bench.send(.claimed)
+        #expect(bench.router.degraded.isEmpty && bench.router.effectivePriority == 200)
+    }
+
+    @Test func `who leaves degraded leaves with the priority that it was compared by`() {
+        var bench = Self.degraded()
+        bench.advert(50)
+        #expect(bench.transitions.map(\.effectivePriority) == [1])
+    }
+
+    @Test func `a reload to all while a claim in part is under way is no way to serve in part`() {
+        func bench(_ refused: Bool) -> Bench {
+            var bench = Self.degraded()
+            bench.advert(150)
+            bench.finishResigning()
+            bench.claims = .stay
+            while !bench.actions.contains(where: { if case .claim = $0 { true } else { false } }),
+                let deadline = bench.router.deadline
+            {
+                bench.now = deadline
+                bench.send(.deadline)
+            }
+            if refused { bench.send(.claimFailed(ClaimFailure(address: Self.other, code: 13))) }
+            bench.send(.reconfigured(Self.configuration(.all)))
+            return bench
+        }
+        let refused = bench(true)
+        #expect(refused.state == .fault && refused.router.faults == [Self.refusal] && refused.released)
+        var pending = bench(false)
+        #expect(pending.router.effectivePriority == 200)
+        pending.send(.claimFailed(ClaimFailure(address: Self.other, code: 13)))
+        #expect(pending.state == .fault && pending.router.degraded.isEmpty)
+    }
+
     @Test func `it goes without a route that is refused, and without its addresses it does not`() {
         let route = RoutingEntry.route(
             Route(
@@ -179,9 +230,12 @@ import Wire
         var bench = Bench(Self.configuration())
         bench.claims = .refuse([Self.other])
         bench.router.restore(snapshot)
-        bench.start()
-        bench.router.state = .initialize
+        bench.router.standing = bench.standing
         bench.send(.resumeMaster)
         #expect(bench.state == .master && bench.router.degraded == [Self.refusal])
+        #expect(!bench.actions.contains { if case .degraded = $0 { true } else { false } }, "that is no news")
+        bench.claims = .succeed
+        let log = bench.run(for: .seconds(3)).map(\.action)
+        #expect(log.contains(.degraded([])))
     }
 }

@@ -42,6 +42,9 @@ private func entry(_ router: UInt32, _ last: UInt8) -> AnnouncementQueue.Entry {
         #expect(burst(0) == 0)
         #expect(burst(100_000_000) == 4)
         #expect(burst(9_000_000_000) == 50)
+        allowance.change(to: 1_000)
+        #expect(burst(9_000_000_000) == 0, "what has left has left")
+        #expect(burst(9_100_000_000) == 50)
     }
 
     @Test func `what waits goes in its order, once, and before what comes later`() {
@@ -64,6 +67,11 @@ private func entry(_ router: UInt32, _ last: UInt8) -> AnnouncementQueue.Entry {
         queue.drop()
         #expect(queue.isEmpty && queue.next == nil && queue.due == .max)
         #expect(check(queue) { $0.admits(1, at: 9_000_000_000) })
+        for entry in [entry(1, 1), entry(2, 1), entry(1, 2)] { queue.wait(entry) }
+        queue.drop(RouterID(1))
+        #expect(queue.next == entry(2, 1))
+        queue.drop()
+        #expect(queue.isEmpty && queue.next == nil)
     }
 
     @Test func `thousands wait without a copy of each other`() {

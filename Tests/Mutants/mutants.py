@@ -10,6 +10,7 @@ ROUTER = "VirtualRouter.swift"
 STANDING = "VirtualRouter+Standing.swift"
 RESIGNING = "VirtualRouter+Resigning.swift"
 ABSENCE = "VirtualRouter+Absence.swift"
+RELOAD = "VirtualRouter+Reload.swift"
 DEGRADATION = "VirtualRouter+Degradation.swift"
 PREEMPT = "guard configuration.preempt, !isClaimDoubtful, !isSendDoubtful, !standing.isHeld else { return true }"
 
@@ -114,11 +115,11 @@ MUTANTS = [
     ("a changed priority is not advertised", MASTER,
      "} else if standing.effectivePriority != previous.effectivePriority {",
      "} else if standing.effectivePriority == 0 {"),
-    ("gone addresses stay after a reload", MASTER,
+    ("gone addresses stay after a reload", RELOAD,
      "if !gone.isEmpty { actions.append(.release(gone)) }", "_ = gone"),
-    ("added addresses are not claimed after a reload", MASTER,
+    ("added addresses are not claimed after a reload", RELOAD,
      "if !added.isEmpty || degradation != nil { claim(added, &actions) }", "_ = added"),
-    ("a reload keeps the old advert timer", MASTER,
+    ("a reload keeps the old advert timer", RELOAD,
      "master.nextAdvert = min(master.nextAdvert, now + new.advertisementInterval - advance)", "_ = advance"),
     ("a removed fault is not noticed", STANDING,
      "case .fault: start(.recovered, now, &actions)", "case .fault: break"),

@@ -211,7 +211,7 @@ def most_in_a_second(times):
 
 @pytest.mark.parametrize("family", [IPV4, IPV6], ids=str)
 def test_no_more_than_so_many_leave_an_interface_in_a_second(make_lab, family):
-    """Two routers with 150 addresses each and 100 announcements a second: every address gets its turn, none is lost, and a reload lets the rest go."""
+    """Two routers with 101 addresses each and 100 announcements a second: every address gets its turn, none is lost, and a reload lets the rest go."""
     lab = make_lab(hosts=("a",))
     capture = Capture(lab["client"])
     prefix, width = ("2001:db8:5::{:x}", 128) if family.ipv6 else ("10.53.0.{}", 32)

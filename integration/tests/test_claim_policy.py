@@ -22,9 +22,9 @@ def unreachable(family):
             "via": "2001:db8:eeee::1" if family.ipv6 else "203.0.113.1"}
 
 
-def lead(lab, family):
+def lead(lab, family, hosts="ab"):
     """Then something does."""
-    for name in "ab":
+    for name in hosts:
         lab[name].ip("-6" if family.ipv6 else "-4", "route", "add", unreachable(family)["via"], "dev", "eth0")
 
 
@@ -107,3 +107,35 @@ def test_with_claim_all_nobody_serves_and_a_reload_to_any_does(lab, family):
     assert one.reload()
     one.wait_state("fault")
     assert not one.host.has(family.vip())
+
+
+@pytest.mark.parametrize("family", [IPV4, IPV6], ids=str)
+def test_hundreds_of_refused_routes_end_with_one_that_serves(make_lab, family):
+    """Each refusal takes its time, and a claim is cut into slices: every entry is tried once in a claim, and the log is told of the first."""
+    lab = make_lab(hosts=("a",))
+    one = unreachable(family)
+    prefix = "2001:db8:{:x}:ff::/64" if family.ipv6 else "198.18.{}.0/24"
+    routes = [{**one, "destination": prefix.format(number)} for number in range(1, 201)]
+    # One that is there, with another gateway: the whole table is read to find that out.
+    lab["a"].ip("-6" if family.ipv6 else "-4", "route", "add", routes[0]["destination"], "dev", "eth0")
+    agent = Agent(lab["a"], {"database": database(family, claim="any", routes=routes)}).start()
+    degraded(lab, agent)
+    assert len(agent.router()["degraded"]) == 200
+    assert agent.log().count("event=kernel-refused") == 2, "one when it resigned, one since"
+    follows(lab, family.vip(), "a")
+    lead(lab, family, "a")
+    wait_until(lambda: len(agent.router()["degraded"]) <= 1, 40, "all but the one that is somebody else's")
+
+
+def test_what_is_missing_and_somebody_else_puts_there_is_not_ours(make_lab):
+    lab = make_lab(hosts=("a",))
+    host = lab["a"]
+    host.run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")
+    agent = Agent(host, {"database": database(IPV4, claim="any", addresses=[
+        IPV4.vip_prefix(), {"address": f"{OTHER}/128", "advertise": False}])}).start()
+    degraded(lab, agent)
+    host.run("sh", "-c", f"echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6; ip address add {OTHER}/128 dev eth0 nodad")
+    agent.wait_state("fault")
+    assert [fault["fault"] for fault in agent.router()["faults"]] == ["address-not-ours"]
+    agent.stop()
+    assert host.has(OTHER) and not host.has(IPV4.vip())

@@ -93,4 +93,5 @@ def test_a_takeover_on(lab, family, kind):
     settle(lab["a"], family)
     a.wait_state("master", timeout=15)
     client.follows(number(family, 10), lab["a"])
+    b.wait_state("backup")
     assert not lab["b"].has(number(family, 10), DEVICE) and a.router()["conflicts"] == []

@@ -50,9 +50,10 @@ private func overhear(_ frame: [UInt8]) {
     switch Overheard(frame: frame.span) {
     case .claim(let other): promise(other == claim, "it is the claim")
     case .advert(let other): promise(other == advert, "it is the advert")
-    case .answer(let message):
+    case .answer(let message, at: let destination):
         promise(claim == nil && advert == nil && message.kind == .reply, "it is an answer, and nothing else")
         promise(message.source.family == message.destination.family, "both ends are of one family")
+        promise(EthernetHeader(frame: frame.span)?.destination == destination, "it went where the frame went")
     case nil: promise(claim == nil && advert == nil, "nothing is left out")
     }
 }
