@@ -295,9 +295,10 @@ package struct VirtualRouter: Hashable, Sendable {
         case .backup(let backup):
             backup.gate == nil ? min(backup.masterDown, conflictCheckDue(backup) ?? backup.masterDown) : nil
         case .master(let master):
+            // Of four at once the last would be put into an array, with each advert.
             min(
-                master.nextAdvert, master.burst?.due ?? master.nextAdvert, master.lastWord ?? master.nextAdvert,
-                degradation?.retry ?? master.nextAdvert)
+                min(master.nextAdvert, master.burst?.due ?? master.nextAdvert),
+                min(master.lastWord ?? master.nextAdvert, degradation?.retry ?? master.nextAdvert))
         case .resigning(let resigning): resigning.deadline
         }
     }

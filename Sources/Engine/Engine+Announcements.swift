@@ -32,6 +32,7 @@ extension Engine {
             } else {
                 announcementQueues[queue]?.wait(AnnouncementQueue.Entry(router: id, address: address))
                 node.count(.announcementsDelayed, for: id)
+                announcementsDue = min(announcementsDue, announcementQueues[queue]?.due ?? .max)
             }
         }
     }
@@ -55,16 +56,20 @@ extension Engine {
         }
     }
 
-    /// When announcements that wait may go on, CLOCK_MONOTONIC in nanoseconds.
-    var announcementsDue: Int64 { announcementQueues.values.lazy.map(\.due).min() ?? .max }
+    private func scheduleAnnouncements() {
+        announcementsDue = .max
+        for queue in announcementQueues.values { announcementsDue = min(announcementsDue, queue.due) }
+    }
 
     /// Those whose time has come, after the timers of each turn.
     func continueAnnouncements() {
-        guard !announcementQueues.isEmpty else { return }
+        guard announcementsDue < .max else { return }
         let moment = Clock.monotonic()
+        guard announcementsDue <= moment else { return }
         for index in announcementQueues.keys where announcementQueues[index]?.due ?? .max <= moment {
             continueAnnouncements(on: index, at: moment)
         }
+        scheduleAnnouncements()
     }
 
     private func continueAnnouncements(on index: UInt32, at moment: Int64) {
@@ -104,6 +109,7 @@ extension Engine {
     func limitAnnouncements(perSecond limit: UInt32) {
         announcementLimit = limit
         for index in announcementQueues.keys { announcementQueues[index]?.change(to: limit) }
+        scheduleAnnouncements()
     }
 
     /// Asks who has these addresses with probes, which no cache believes (RFC 5227 §2.1.1); the taps hear the answers.

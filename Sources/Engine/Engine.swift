@@ -69,6 +69,8 @@ package final class Engine {
     /// Announcements that an interface may send in a second, and what it has sent and waits with, by its index.
     var announcementLimit = Engine.usualAnnouncementLimit
     var announcementQueues: [UInt32: AnnouncementQueue] = [:]
+    /// When announcements that wait may go on, CLOCK_MONOTONIC in nanoseconds. Kept, because each wake-up asks.
+    var announcementsDue = Int64.max
     var surroundings: [SocketTag: Surroundings] = [:]
     var reporter: Reporter
     let requests: NetlinkRequests
