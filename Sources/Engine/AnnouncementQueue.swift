@@ -5,43 +5,12 @@
 import Election
 import Wire
 
-/// Frames that may leave in any second, whenever it begins. Half of them at once, and they come back within a second.
-struct AnnouncementAllowance {
-    private static let second: Int64 = 1_000_000_000
-    /// So much has to have come back before what waits goes on, nanoseconds, or a wake-up would be needed for each frame.
-    private static let pause: Int64 = 10_000_000
-
-    /// What a frame costs, nanoseconds of `second`.
-    private var cost: Int64
-    private var credit = second
-    /// When it was that, CLOCK_MONOTONIC in nanoseconds.
-    private var asOf: Int64
-
-    /// `limit`: frames a second, at least 10.
-    init(_ limit: UInt32, at now: Int64) {
-        cost = Self.cost(limit)
-        asOf = now
+extension Allowance {
+    /// So many in any second, whenever it begins: half of them at once, and they come back within a second.
+    init(perSecond limit: UInt32) {
+        let half = Int64(max(limit, 10)) / 2
+        self.init(period: (1_000_000_000 + half - 1) / half, atOnce: half)
     }
-
-    private static func cost(_ limit: UInt32) -> Int64 {
-        let rate = Int64(max(limit, 10)) / 2
-        return (second + rate - 1) / rate
-    }
-
-    /// Another limit from now on; what has left has left.
-    mutating func change(to limit: UInt32) { cost = Self.cost(limit) }
-
-    /// Takes so many, three at most, or none.
-    mutating func take(_ frames: Int, at now: Int64) -> Bool {
-        credit = min(Self.second, credit + max(0, now - asOf))
-        asOf = max(asOf, now)
-        guard credit >= cost * Int64(frames) else { return false }
-        credit -= cost * Int64(frames)
-        return true
-    }
-
-    /// When three frames may leave again, and as many as come back in `pause`.
-    var due: Int64 { asOf + max(0, min(Self.second, max(3 * cost, Self.pause)) - credit) }
 }
 
 /// The announcements of one interface.
@@ -51,53 +20,56 @@ struct AnnouncementQueue {
         let address: InterfaceAddress
     }
 
-    private var allowance: AnnouncementAllowance
-    private var waiting: [Entry] = []
-    /// Those before it have gone.
-    private var first = 0
+    /// An announcement has so many frames at most.
+    private static let most: Int64 = 3
+    /// What has come back meanwhile leaves together, nanoseconds, or a wake-up would be needed for each frame.
+    private static let pause: Int64 = 10_000_000
+
+    private var allowance: Allowance
+    private var waiting = Line<Entry>()
     private var present: Set<Entry> = []
 
-    init(_ limit: UInt32, at now: Int64) { allowance = AnnouncementAllowance(limit, at: now) }
+    /// `limit`: frames a second, at least 10.
+    init(_ limit: UInt32) { allowance = Allowance(perSecond: limit) }
 
-    var isEmpty: Bool { present.isEmpty }
+    var isEmpty: Bool { waiting.isEmpty }
 
     /// When what waits may go on, CLOCK_MONOTONIC in nanoseconds.
-    var due: Int64 { isEmpty ? .max : allowance.due }
+    var due: Int64 {
+        let together = max(Self.most, Self.pause / allowance.period)
+        return isEmpty ? .max : allowance.next(min(allowance.atOnce, together))
+    }
 
     /// Whether an announcement of so many frames may leave now: not before those that wait.
-    mutating func admits(_ frames: Int, at now: Int64) -> Bool { isEmpty && allowance.take(frames, at: now) }
+    mutating func admits(_ frames: Int, at now: Int64) -> Bool { isEmpty && allowance.take(Int64(frames), at: now) }
 
     mutating func wait(_ entry: Entry) {
         if present.insert(entry).inserted { waiting.append(entry) }
     }
 
     /// The one that waits longest.
-    var next: Entry? { first < waiting.count ? waiting[first] : nil }
+    var next: Entry? { waiting.first }
 
     /// Takes `next` out, which is not wanted any more.
     mutating func drop() {
         guard let entry = next else { return }
         present.remove(entry)
-        first += 1
-        guard first > waiting.count / 2 else { return }
-        waiting.removeFirst(first)
-        first = 0
+        waiting.removeFirst()
     }
 
     /// Takes out all of a router.
     mutating func drop(_ router: RouterID) {
-        waiting = waiting[first...].filter { $0.router != router }
-        first = 0
-        present = Set(waiting)
+        present = present.filter { $0.router != router }
+        waiting.removeAll { $0.router == router }
     }
 
     /// Takes `next` out to be sent, if so many frames may leave now.
     mutating func send(_ frames: Int, at now: Int64) -> Bool {
-        guard allowance.take(frames, at: now) else { return false }
+        guard allowance.take(Int64(frames), at: now) else { return false }
         drop()
         return true
     }
 
-    /// Another limit from now on; what waits goes on waiting.
-    mutating func change(to limit: UInt32) { allowance.change(to: limit) }
+    /// Another limit from now on. What has left has left, and what waits goes on waiting.
+    mutating func change(to limit: UInt32) { allowance.change(to: Allowance(perSecond: limit)) }
 }

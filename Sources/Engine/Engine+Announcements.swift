@@ -27,17 +27,15 @@ extension Engine {
             defer { present = outlet }
             let frames = announced.frames(for: address, home)
             let queue = outlet.link.index
-            if announcementQueues[queue, default: newQueue(moment)].admits(frames.count, at: moment) {
+            if announcementQueues[queue, default: AnnouncementQueue(announcementLimit)].admits(frames.count, at: moment)
+            {
                 guard send(frames, of: address, by: &outlet, for: id) else { return }
             } else {
                 announcementQueues[queue]?.wait(AnnouncementQueue.Entry(router: id, address: address))
                 node.count(.announcementsDelayed, for: id)
-                announcementsDue = min(announcementsDue, announcementQueues[queue]?.due ?? .max)
             }
         }
     }
-
-    private func newQueue(_ moment: Int64) -> AnnouncementQueue { AnnouncementQueue(announcementLimit, at: moment) }
 
     /// False when it could not be sent.
     private func send(
@@ -56,20 +54,20 @@ extension Engine {
         }
     }
 
-    private func scheduleAnnouncements() {
-        announcementsDue = .max
-        for queue in announcementQueues.values { announcementsDue = min(announcementsDue, queue.due) }
+    /// When announcements that wait may go on, CLOCK_MONOTONIC in nanoseconds.
+    var announcementsDue: Int64 {
+        var due = Int64.max
+        for queue in announcementQueues.values { due = min(due, queue.due) }
+        return due
     }
 
     /// Those whose time has come, after the timers of each turn.
     func continueAnnouncements() {
         guard announcementsDue < .max else { return }
         let moment = Clock.monotonic()
-        guard announcementsDue <= moment else { return }
         for index in announcementQueues.keys where announcementQueues[index]?.due ?? .max <= moment {
             continueAnnouncements(on: index, at: moment)
         }
-        scheduleAnnouncements()
     }
 
     private func continueAnnouncements(on index: UInt32, at moment: Int64) {
@@ -109,7 +107,6 @@ extension Engine {
     func limitAnnouncements(perSecond limit: UInt32) {
         announcementLimit = limit
         for index in announcementQueues.keys { announcementQueues[index]?.change(to: limit) }
-        scheduleAnnouncements()
     }
 
     /// Asks who has these addresses with probes, which no cache believes (RFC 5227 §2.1.1); the taps hear the answers.

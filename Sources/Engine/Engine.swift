@@ -39,9 +39,6 @@ package final class Engine {
     static let moderationGap: Int64 = 500_000
     static let moderation: Int64 = 2_000_000
 
-    /// Announcements that leave an interface in any second at most, before the supervisor says so.
-    static let usualAnnouncementLimit: UInt32 = 20_000
-
     enum Token {
         static let supervisor: UInt64 = 1
         static let timer: UInt64 = 2
@@ -66,11 +63,9 @@ package final class Engine {
     var nextListen = Int64.max
     /// Whether takeovers arrived.
     var verifier = Verifier(identifier: UInt16(truncatingIfNeeded: getpid()))
-    /// Announcements that an interface may send in a second, and what it has sent and waits with, by its index.
-    var announcementLimit = Engine.usualAnnouncementLimit
+    /// Announcements that an interface may send in a second, as the supervisor says before anything is configured, and what waits, by its index.
+    var announcementLimit = UInt32.max
     var announcementQueues: [UInt32: AnnouncementQueue] = [:]
-    /// When announcements that wait may go on, CLOCK_MONOTONIC in nanoseconds. Kept, because each wake-up asks.
-    var announcementsDue = Int64.max
     var surroundings: [SocketTag: Surroundings] = [:]
     var reporter: Reporter
     let requests: NetlinkRequests

@@ -11,7 +11,7 @@ struct Verifier {
     /// Answers to the last questions are waited for so long.
     static let patience: Int64 = 1_000_000_000
     /// So many questions may go out at once; each is given back after `pause`.
-    static let allowance = 8
+    static let atOnce = 8
     static let pause: Int64 = 1_000_000
     /// Of the neighbours that the kernel knows no more are asked.
     static let neighborLimit = 8
@@ -76,14 +76,12 @@ struct Verifier {
     private(set) var runs: [RouterID: Run] = [:]
     private var wanted: [Wanted] = []
     private var lastNumber: UInt16 = 0
-    private var queue: [Waiting] = []
-    private var head = 0
+    private var queue = Line<Waiting>()
     /// What waits until it is heard where its target is, by that.
     private var unresolved: [IPAddress: Set<Waiting>] = [:]
     /// Who was asked about which address, to find a run by its answer.
     private var asked: [Pair: RouterID] = [:]
-    /// When the allowance is whole again.
-    private var restored: Int64 = 0
+    private var allowance = Allowance(period: pause, atOnce: Int64(atOnce))
     /// The earliest moment of all runs.
     private var nextMoment = Int64.max
 
@@ -97,10 +95,8 @@ struct Verifier {
     /// When `moment` has something to do; `.max` for never.
     var due: Int64 {
         if let first = wanted.first { return first.at }
-        return head < queue.count ? min(nextMoment, nextAllowed) : nextMoment
+        return queue.isEmpty ? nextMoment : min(nextMoment, allowance.next())
     }
-
-    private var nextAllowed: Int64 { restored - Int64(Self.allowance - 1) * Self.pause }
 
     // MARK: - Runs
 
@@ -147,8 +143,7 @@ struct Verifier {
             if unresolved[question.target]?.isEmpty == true { unresolved[question.target] = nil }
         }
         if runs.isEmpty {
-            queue.removeAll(keepingCapacity: true)
-            head = 0
+            queue = Line()
             nextMoment = .max
         }
         return run
@@ -191,17 +186,11 @@ struct Verifier {
 
     /// The next question that may be asked now; nil when none waits, or none may.
     mutating func next(at now: Int64) -> Waiting? {
-        while head < queue.count {
-            guard now >= nextAllowed else { return nil }
-            let waiting = queue[head]
-            head += 1
-            if head == queue.count {
-                queue.removeAll(keepingCapacity: true)
-                head = 0
-            }
-            guard runs[waiting.router]?.number == waiting.run else { continue }
-            restored = max(restored, now) + Self.pause
-            return waiting
+        while let waiting = queue.first {
+            let isWanted = runs[waiting.router]?.number == waiting.run
+            if isWanted, !allowance.take(at: now) { return nil }
+            queue.removeFirst()
+            if isWanted { return waiting }
         }
         return nil
     }

@@ -14,13 +14,14 @@ private func entry(_ router: UInt32, _ last: UInt8) -> AnnouncementQueue.Entry {
 @Suite struct AnnouncementQueueTests {
     @Test(arguments: [10, 11, 99, 1_000, 20_000] as [UInt32])
     func `in no second more than the limit leave, and nearly so many do`(_ limit: UInt32) {
-        var allowance = AnnouncementAllowance(limit, at: 5)
+        var queue = AnnouncementQueue(limit)
         // Whoever wants to send without end, looking as often as it is worth.
         var times: [Int64] = []
         var now: Int64 = 5
         while now < 3_500_000_000 {
-            while allowance.take(1, at: now) { times.append(now) }
-            now = max(now + 1, allowance.due)
+            while queue.isEmpty ? queue.admits(1, at: now) : queue.send(1, at: now) { times.append(now) }
+            queue.wait(entry(1, 1))
+            now = max(now + 1, queue.due)
         }
         var first = 0
         var most = 0
@@ -32,7 +33,7 @@ private func entry(_ router: UInt32, _ last: UInt8) -> AnnouncementQueue.Entry {
     }
 
     @Test func `half of them leave at once, after a rest again`() {
-        var allowance = AnnouncementAllowance(100, at: 0)
+        var allowance = Allowance(perSecond: 100)
         func burst(_ now: Int64) -> Int {
             var count = 0
             while allowance.take(2, at: now) { count += 2 }
@@ -42,13 +43,13 @@ private func entry(_ router: UInt32, _ last: UInt8) -> AnnouncementQueue.Entry {
         #expect(burst(0) == 0)
         #expect(burst(100_000_000) == 4)
         #expect(burst(9_000_000_000) == 50)
-        allowance.change(to: 1_000)
+        allowance.change(to: Allowance(perSecond: 1_000))
         #expect(burst(9_000_000_000) == 0, "what has left has left")
         #expect(burst(9_100_000_000) == 50)
     }
 
     @Test func `what waits goes in its order, once, and before what comes later`() {
-        var queue = AnnouncementQueue(10, at: 0)
+        var queue = AnnouncementQueue(10)
         var sent = 0
         while queue.admits(1, at: 0) { sent += 1 }
         #expect(sent == 5 && queue.isEmpty && queue.due == .max)
@@ -75,7 +76,7 @@ private func entry(_ router: UInt32, _ last: UInt8) -> AnnouncementQueue.Entry {
     }
 
     @Test func `thousands wait without a copy of each other`() {
-        var queue = AnnouncementQueue(10, at: 0)
+        var queue = AnnouncementQueue(10)
         for number in 0..<5_000 as Range<UInt32> { queue.wait(entry(number, 7)) }
         for number in 0..<5_000 as Range<UInt32> {
             #expect(queue.next == entry(number, 7))

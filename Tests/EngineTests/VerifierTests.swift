@@ -46,12 +46,12 @@ private func check(
 
     @Test func `a few questions go out at once, then one a millisecond, and all of them in the end`() {
         var verifier = verifier(1_020, at: 0)
-        check(ask(&verifier, at: 0) == Verifier.allowance)
+        check(ask(&verifier, at: 0) == Verifier.atOnce)
         #expect(verifier.due == millisecond)
         check(ask(&verifier, at: millisecond - 1) == 0)
         check(ask(&verifier, at: millisecond) == 1)
         check(ask(&verifier, at: 5 * millisecond) == 4)
-        check(ask(&verifier, at: 90 * millisecond) == Verifier.allowance, "what was not used is not saved up")
+        check(ask(&verifier, at: 90 * millisecond) == Verifier.atOnce, "what was not used is not saved up")
         var now = 90 * millisecond
         var count = 0
         while count < 2_000, now < 99 * millisecond {
