@@ -20,6 +20,12 @@ extension VirtualRouter {
 
         var isEmpty: Bool { addresses.isEmpty && routing.isEmpty }
 
+        /// No other fault is a refusal.
+        mutating func note(_ fault: Fault) {
+            if case .claim(let failure) = fault { addresses[failure.address] = failure.code }
+            if case .routing(let failure) = fault { routing[failure.entry] = failure.code }
+        }
+
         /// Those of them that `configuration` still has.
         func kept(by configuration: VirtualRouterConfiguration) -> Refusals {
             guard !isEmpty else { return self }
@@ -31,7 +37,7 @@ extension VirtualRouter {
     }
 
     /// What a master goes without.
-    struct Degradation: Hashable, Sendable {
+    package struct Degradation: Hashable, Sendable {
         /// By the last claim that has ended.
         var missing = Refusals()
         /// So far by the claim that is under way.
@@ -40,6 +46,11 @@ extension VirtualRouter {
         var tried: Set<InterfaceAddress> = []
         /// When what is missing is tried again; nil while a claim is under way.
         var retry: Instant?
+
+        /// It goes without this address.
+        package func lacks(_ address: InterfaceAddress) -> Bool {
+            missing.addresses[address] != nil || refused.addresses[address] != nil
+        }
     }
 
     /// What came of a claim.
@@ -50,20 +61,15 @@ extension VirtualRouter {
         case nothing(Fault)
     }
 
-    /// What the kernel refuses is gone without: the last time it was refused the router resigned, and nobody else serves.
-    package var servesInPart: Bool { configuration.claim == .any && isClaimDoubtful }
+    /// What the kernel refuses this master is gone without: the last time something was refused it resigned, and nobody else serves.
+    package var servesInPart: Bool { configuration.claim == .any && isClaimDoubtful && isAdvertising }
 
     /// It goes without this one of its addresses.
-    package func lacks(_ address: InterfaceAddress) -> Bool {
-        degradation?.missing.addresses[address] != nil || degradation?.refused.addresses[address] != nil
-    }
+    package func lacks(_ address: InterfaceAddress) -> Bool { degradation?.lacks(address) ?? false }
 
     /// The claim that is under way has been refused something, or this route or rule.
     package var isRefused: Bool { !(degradation?.refused.isEmpty ?? true) }
     package func isRefused(_ entry: RoutingEntry) -> Bool { degradation?.refused.routing[entry] != nil }
-
-    /// Of its addresses, in their order, whether it goes without; empty for who goes without none.
-    package var lacking: [Bool] { degradation == nil ? [] : configuration.addresses.map { lacks($0) } }
 
     /// What a master goes without, as the faults that it would be of one that needs everything; empty for who has everything or is no master.
     package var degraded: [Fault] {
@@ -111,15 +117,14 @@ extension VirtualRouter {
         if servesInPart { claim([], &actions) } else { actions.append(.settleRouting) }
     }
 
-    /// The kernel refused something, which is now gone without.
-    mutating func goWithout(_ note: (inout Refusals) -> Void) {
-        // In place: of hundreds each would be copied with each.
-        if degradation == nil { degradation = Degradation() }
-        if var refused = degradation?.refused {
-            degradation?.refused = Refusals()
-            note(&refused)
-            degradation?.refused = refused
+    /// The kernel refused this of a claim, which is the fault of who cannot go without it.
+    mutating func refuse(_ fault: Fault, _ master: Master, _ now: Instant, _ actions: inout [Action]) {
+        guard servesInPart else {
+            giveUp(master, for: fault, now, &actions)
+            return
         }
+        if degradation == nil { degradation = Degradation() }
+        degradation?.refused.note(fault)
     }
 
     /// Another configuration is in force. Returns what has been refused, if anything has, of a router that needs everything from now on.

@@ -30,17 +30,9 @@ extension VirtualRouter {
         case .claimed:
             finishClaim(master, now, &actions)
         case .claimFailed(let failure):
-            if servesInPart {
-                goWithout { $0.addresses[failure.address] = failure.code }
-            } else {
-                giveUp(master, for: .claim(failure), now, &actions)
-            }
+            refuse(.claim(failure), master, now, &actions)
         case .routingFailed(let failure):
-            if servesInPart {
-                goWithout { $0.routing[failure.entry] = failure.code }
-            } else {
-                giveUp(master, for: .routing(failure), now, &actions)
-            }
+            refuse(.routing(failure), master, now, &actions)
         case .routingLost(let entries, let process):
             loseRouting(entries, to: process, master, now, &actions)
         case .addressesLost(let addresses, let process):

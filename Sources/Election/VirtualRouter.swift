@@ -122,7 +122,7 @@ package struct VirtualRouter: Hashable, Sendable {
     var state = State.initialize
     var disputes = Disputes()
     /// What it goes without as master, or is about to; nil for who claims everything.
-    var degradation: Degradation?
+    package internal(set) var degradation: Degradation?
     /// What was last told of that.
     var toldDegraded: [Fault] = []
     /// When it next wants `Event.deadline`; nil for never. Kept, because to ask a value of this size means to copy it.

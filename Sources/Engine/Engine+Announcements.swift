@@ -21,7 +21,7 @@ extension Engine {
         var present: Outlet?
         for place in range where place < announced.addresses.count {
             let address = announced.addresses[place]
-            guard announced.lacking.isEmpty || !announced.lacking[place], let index = home(address) else { continue }
+            guard announced.serves(address), let index = home(address) else { continue }
             if present?.index != index { present = outlet(index) }
             guard var outlet = present else { continue }
             defer { present = outlet }
@@ -79,10 +79,12 @@ extension Engine {
                 known = nil
                 if let announced = Announced(of: entry.router, in: node), let record = records[entry.router] {
                     known = Known(
-                        id: entry.router, announced: announced, home: homes(of: record), served: announced.served)
+                        id: entry.router, announced: announced, home: homes(of: record),
+                        addresses: Set(announced.addresses))
                 }
             }
-            guard let known, known.announced.state == .master, known.served.contains(entry.address),
+            guard let known, known.announced.state == .master, known.addresses.contains(entry.address),
+                known.announced.serves(entry.address),
                 let home = known.home(entry.address)
             else {
                 announcementQueues[index]?.drop()
@@ -138,7 +140,7 @@ private struct Known {
     let id: RouterID
     let announced: Announced
     let home: (InterfaceAddress) -> UInt32?
-    let served: Set<InterfaceAddress>
+    let addresses: Set<InterfaceAddress>
 }
 
 /// The frames of one announcement.
@@ -160,14 +162,11 @@ private enum AnnouncementFrame {
 struct Announced {
     var state: StateName
     var addresses: [InterfaceAddress]
-    /// Of these, in their order, whether it goes without; empty for who goes without none.
-    var lacking: [Bool]
+    var degradation: VirtualRouter.Degradation?
     var kinds: AnnouncementKinds
 
-    /// All that it does not go without.
-    fileprivate var served: Set<InterfaceAddress> {
-        Set(lacking.isEmpty ? addresses : zip(addresses, lacking).filter { !$1 }.map(\.0))
-    }
+    /// It does not go without this one of the addresses.
+    func serves(_ address: InterfaceAddress) -> Bool { !(degradation?.lacks(address) ?? false) }
 
     /// `home` tells the interface of an address.
     fileprivate func frames(
@@ -182,8 +181,7 @@ struct Announced {
         }
         // It is about the interface: once a round is enough.
         if kinds.contains(.rarp), let own = home(address) {
-            let first = addresses.indices.first { (lacking.isEmpty || !lacking[$0]) && home(addresses[$0]) == own }
-            if let first, addresses[first] == address { frames.append(.reverse) }
+            if addresses.first(where: { serves($0) && home($0) == own }) == address { frames.append(.reverse) }
         }
         return frames
     }
@@ -193,7 +191,7 @@ extension Announced {
     init?(of id: RouterID, in node: borrowing Node) {
         let found = node.look(at: id) {
             Announced(
-                state: $0.stateName, addresses: $0.configuration.addresses, lacking: $0.lacking,
+                state: $0.stateName, addresses: $0.configuration.addresses, degradation: $0.degradation,
                 kinds: $0.configuration.announcements.kinds)
         }
         guard let found else { return nil }

@@ -163,11 +163,10 @@ extension Engine {
     private func goesOn(without address: InterfaceAddress, _ code: Int32, for id: RouterID) -> Bool {
         let failure = ClaimFailure(address: address, code: code)
         node.claimed(id, failure: failure, at: now, appendingTo: &actions)
-        return goesWithout(id)
+        return servesInPart(id)
     }
 
-    /// What the kernel refuses this router is gone without.
-    func goesWithout(_ id: RouterID) -> Bool { node.look(at: id) { $0.servesInPart && $0.isAdvertising } ?? false }
+    func servesInPart(_ id: RouterID) -> Bool { node.look(at: id) { $0.servesInPart } ?? false }
 
     /// In the kernel's words the first refusal of a claim; the election tells of all.
     func tellRefusal(_ error: KernelError, for id: RouterID) {

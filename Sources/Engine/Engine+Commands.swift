@@ -250,7 +250,8 @@ extension Engine {
             // Also while others of a claim are still being put on: what is lost of it is then put on again.
             guard let router = node.router(id), router.isAdvertising, let record = records[id] else { continue }
             let virtual = virtualLink(of: record)
-            let gone = places(of: router.wantedAddresses.filter { !router.lacks($0) }, record).filter { placed in
+            let gone = places(of: router.wantedAddresses, record).filter { placed in
+                if router.lacks(placed.address) { return false }
                 if let last = record.places[placed.address], last != placed.index { return true }
                 // Somebody put it down, which has taken those of IPv6 off.
                 if virtual?.index == placed.index, virtual?.isRaised == false { return true }

@@ -104,7 +104,7 @@ extension Engine {
                 tellRefusal(error, for: id)
                 let failure = RoutingFailure(entry: entry, code: error.code)
                 node.routingFailed(id, failure, at: now, appendingTo: &actions)
-                guard goesWithout(id) else { return .refused }
+                guard servesInPart(id) else { return .refused }
             }
         }
         return .done

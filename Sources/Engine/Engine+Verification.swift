@@ -38,11 +38,8 @@ extension Engine {
     private func begin(_ wanted: Verifier.Wanted, at moment: Int64) {
         guard let record = records[wanted.router] else { return }
         var homes: [IPAddress: Verifier.Place] = [:]
-        if node.look(at: wanted.router, { $0.stateName }) == .master {
-            let served = node.look(at: wanted.router) { router in
-                router.configuration.addresses.filter { !router.lacks($0) }
-            }
-            for placed in places(of: served ?? [], record) {
+        if let announced = Announced(of: wanted.router, in: node), announced.state == .master {
+            for placed in places(of: announced.addresses, record) where announced.serves(placed.address) {
                 guard let segment = outlet(placed.index)?.link.index else { continue }
                 homes[placed.address.address] = Verifier.Place(own: placed.index, segment: segment)
             }

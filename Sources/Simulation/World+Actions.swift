@@ -141,8 +141,7 @@ extension World {
         if let refused {
             let failure = ClaimFailure(address: refused, code: 22)
             hosts[host].node.claimed(id(host, router), failure: failure, at: clock(host), appendingTo: &actions)
-            guard hosts[host].node.look(at: id(host, router), { $0.servesInPart && $0.isAdvertising }) ?? false
-            else { return }
+            guard hosts[host].node.look(at: id(host, router), { $0.servesInPart }) ?? false else { return }
         }
         hosts[host].node.claimed(id(host, router), failure: nil, at: clock(host), appendingTo: &actions)
     }

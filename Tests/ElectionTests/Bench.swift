@@ -64,7 +64,7 @@ struct Bench {
                     for failure in router.servesInPart ? failures : Array(failures.prefix(1)) {
                         router.handle(.claimFailed(failure), at: now, appendingTo: &actions)
                     }
-                    if failures.isEmpty || router.servesInPart && router.isAdvertising {
+                    if failures.isEmpty || router.servesInPart {
                         router.handle(.claimed, at: now, appendingTo: &actions)
                     }
                 }

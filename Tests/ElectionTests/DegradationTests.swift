@@ -42,7 +42,7 @@ import Wire
         var bench = Self.degraded()
         #expect(bench.state == .master && bench.router.faults.isEmpty)
         #expect(bench.router.degraded == [Self.refusal] && bench.router.effectivePriority == 1)
-        #expect(bench.router.lacking == [false, true])
+        #expect(bench.router.configuration.addresses.map { bench.router.lacks($0) } == [false, true])
         #expect(bench.sentPriorities == [1], "from the first advert on: see `effectivePriority`")
         #expect(bench.announced == [0..<2])
         #expect(bench.transitions.map(\.effectivePriority) == [1])
@@ -100,7 +100,8 @@ import Wire
         var bench = Self.degraded()
         bench.claims = .succeed
         let log = bench.run(for: .seconds(2)).map(\.action)
-        #expect(bench.router.degraded.isEmpty && bench.router.lacking.isEmpty && bench.router.effectivePriority == 200)
+        #expect(
+            bench.router.degraded.isEmpty && !bench.router.lacks(Self.other) && bench.router.effectivePriority == 200)
         #expect(log.suffix(4) == [.claim([Self.other]), .announce(0..<2), .sendAdvert(priority: 200), .degraded([])])
         bench.advert(150)
         #expect(bench.state == .master && !bench.router.servesInPart)

@@ -79,7 +79,7 @@ MUTANTS = [
      "actions.append(.sendAdvert(priority: effectivePriority))\n        if !isSendDoubtful { claim(configuration.addresses, &actions) }",
      "if !isSendDoubtful { claim(configuration.addresses, &actions) }\n        actions.append(.sendAdvert(priority: effectivePriority))"),
     ("master without addresses after a refused claim", MASTER,
-     "giveUp(master, for: .claim(failure), now, &actions)",
+     "refuse(.claim(failure), master, now, &actions)",
      "_ = failure\n            finishClaim(master, now, &actions)"),
     ("stay out for ever after a refused claim", ROUTER,
      "case .fault: pause?.until", "case .fault: nil"),
@@ -126,9 +126,9 @@ MUTANTS = [
 
     # Serving in part.
     ("serve in part at the first refusal", DEGRADATION,
-     "configuration.claim == .any && isClaimDoubtful", "configuration.claim == .any"),
+     "configuration.claim == .any && isClaimDoubtful &&", "configuration.claim == .any &&"),
     ("serve in part though everything is wanted", DEGRADATION,
-     "configuration.claim == .any && isClaimDoubtful", "isClaimDoubtful"),
+     "configuration.claim == .any && isClaimDoubtful &&", "isClaimDoubtful &&"),
     ("a degraded master keeps its priority", DEGRADATION,
      "degradation == nil ? standing.effectivePriority : 1", "standing.effectivePriority"),
     ("a degraded master learns behind the first advert that it is one", DEGRADATION,
