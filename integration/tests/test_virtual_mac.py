@@ -1,93 +1,24 @@
-"""Virtual hardware addresses (`virtual-mac: yes`): the macvlan of the master speaks and answers, that of a backup is silent whatever happens, and
-nothing of it is left or lost. Judged by `ip`, the switch's table and captures on the switch's ports."""
+"""Virtual hardware addresses (`virtual-mac: yes`) on the wire: the macvlan of the master speaks and answers, that of a backup is silent whatever
+happens. Judged by the switch's table and captures on the switch's ports."""
 
-import json
-import subprocess
 import time
 
 import pytest
 from scapy.layers.l2 import ARP, Ether
 
-import netlink
 from agent import Agent
-from cases import database, follows, start_pair
+from cases import database, follows
 from frr import Frr
 from interop import answering, counterpart
 from keepalived import Keepalived
 from lab import GATEWAY, IPV4, IPV6, stays, wait_until
+from virtualmac import VRID, Watch, held, link, links, mac, pair, rests, serves, sysctl
 from wire import Capture, wait_for_advert
-
-VRID = 51
 
 
 @pytest.fixture
 def lab(make_lab):
     return make_lab(hosts=("a", "b"), clients=("client", "asker"))
-
-
-def mac(family, vrid=VRID):
-    return f"00:00:5e:00:0{2 if family.ipv6 else 1}:{vrid:02x}"
-
-
-def links(host):
-    """The macvlans of the agent on a host, as `ip` tells of them."""
-    return [link for link in json.loads(host.run("ip", "-j", "-d", "link", "show", "type", "macvlan").stdout)
-            if link and link["ifname"].startswith("vipd")]
-
-
-def link(host):
-    (found,) = links(host)
-    return found
-
-
-def is_up(host):
-    return "UP" in link(host)["flags"]
-
-
-def held(host):
-    """The virtual addresses on the host's macvlan."""
-    return sorted(address for found in links(host) for address in netlink.addresses(host, found["ifname"]))
-
-
-def sysctl(host, name):
-    return int(host.run("cat", f"/proc/sys/net/ipv4/conf/{name}").stdout)
-
-
-def pair(lab, family, **values):
-    return start_pair(lab, family, **{"virtual-mac": True, **values})
-
-
-def wanted(family):
-    return sorted([family.vip()] + ([f"fe80::5e:{VRID:x}"] if family.ipv6 else []))
-
-
-def serves(lab, family, name, vrid=VRID, also=()):
-    """The host holds the address behind the virtual hardware address; the client and the switch find it, and one answer comes."""
-    host = lab[name]
-    wait_until(lambda: held(host) == sorted([*wanted(family), *also]) and is_up(host), 5, lambda: f"{held(host)} on {links(host)}")
-    assert not host.has(family.vip()), "it is not on eth0"
-    follows(lab, family.vip(), name, mac=mac(family, vrid))
-    assert answering(lab, family.vip()) == {mac(family, vrid)}
-
-
-def rests(host):
-    wait_until(lambda: held(host) == [] and not is_up(host), 5, lambda: f"{held(host)} on {links(host)}")
-
-
-class Watch:
-    """Frames with this source that come in on the switch's port of a host."""
-
-    def __init__(self, lab, name, hardware):
-        self.lab, self.name, self.hardware = lab, name, hardware
-        self.file = lab.directory / f"watch-{len(lab.processes)}"
-        self.out = open(self.file, "wb")
-        self.process = lab.switch.popen("tcpdump", "-i", name, "-Q", "in", "-e", "-n", "-l", "-Z", "root", "--immediate-mode", f"ether src {hardware}",
-                                        stdout=self.out, stderr=subprocess.PIPE)
-        while b"listening" not in (line := self.process.stderr.readline()):
-            assert line, "tcpdump does not start"
-
-    def frames(self):
-        return self.file.read_text().splitlines()
 
 
 def test_a_master_speaks_and_answers_with_it_alone(lab, family):
@@ -222,143 +153,6 @@ def test_a_backup_takes_no_frame_for_it(lab):
     serves(lab, IPV4, "a")
 
 
-def test_at_the_end_nothing_is_left_and_settings_are_as_before(lab, family):
-    lab["a"].run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_announce")
-    a, b = pair(lab, family)
-    serves(lab, family, "a")
-    assert sysctl(lab["a"], "eth0/arp_announce") == 2
-    a.stop()
-    b.stop()
-    for name, announce in (("a", 1), ("b", 0)):
-        assert links(lab[name]) == []
-        assert (sysctl(lab[name], "eth0/arp_ignore"), sysctl(lab[name], "eth0/arp_announce")) == (0, announce)
-
-
-def test_a_new_engine_goes_on_with_it(lab, family):
-    a, b = pair(lab, family)
-    events = b.events()
-    serves(lab, family, "a")
-    before = link(lab["a"])["ifindex"]
-    a.kill_engine()
-    wait_until(lambda: a.status()["engine"]["restarts"] == 1 and a.state() == "master", 10, "a new engine")
-    stays(lambda: held(lab["a"]) == wanted(family) and is_up(lab["a"]), 2.5, lambda: f"{held(lab['a'])} on {links(lab['a'])}")
-    assert link(lab["a"])["ifindex"] == before and not events.states()
-    serves(lab, family, "a")
-    done = a.cli("upgrade", timeout=60)
-    assert done.returncode == 0, done
-    stays(lambda: held(lab["a"]) == wanted(family) and is_up(lab["a"]), 1, lambda: f"{held(lab['a'])} on {links(lab['a'])}")
-    assert link(lab["a"])["ifindex"] == before and not events.states()
-    serves(lab, family, "a")
-
-
-@pytest.mark.parametrize("again", [True, False], ids=["with-it", "without-it"])
-def test_what_a_crash_leaves_is_taken_over_or_removed(lab, family, again):
-    a, b = pair(lab, family, lease="off")
-    serves(lab, family, "a")
-    a.kill()
-    b.wait_state("master")
-    # The kernel goes on with what it has begun, and nobody is there to stop it: MLD repeats its reports for some seconds.
-    time.sleep(3)
-    assert is_up(lab["a"]) and held(lab["a"]) == wanted(family)
-    watch = Watch(lab, "a", mac(family))
-    a = Agent(lab["a"], {"database": database(family, priority=90, **{"virtual-mac": again})}).start()
-    a.wait_state("backup")
-    if again:
-        rests(lab["a"])
-        assert sysctl(lab["a"], "eth0/arp_ignore") == 1
-    else:
-        wait_until(lambda: links(lab["a"]) == [], 5, "it is removed")
-        assert (sysctl(lab["a"], "eth0/arp_ignore"), sysctl(lab["a"], "eth0/arp_announce")) == (0, 0)
-    serves(lab, family, "b")
-    time.sleep(0.5)
-    assert watch.frames() == []
-    a.stop()
-    assert links(lab["a"]) == [] and sysctl(lab["a"], "eth0/arp_ignore") == 0
-
-
-def test_a_name_that_is_taken_is_a_fault_that_says_so(lab):
-    index = json.loads(lab["a"].run("ip", "-j", "link", "show", "eth0").stdout)[0]["ifindex"]
-    name = f"vipd4-{index}-{VRID}"
-    lab["a"].ip("link", "add", name, "type", "veth", "peer", "name", "other")
-    a = Agent(lab["a"], {"database": database(IPV4, **{"virtual-mac": True})}).start()
-    a.wait_state("fault")
-    (fault,) = a.router()["faults"]
-    assert fault["fault"] == "virtual-mac" and name in fault["text"], fault
-    assert lab["a"].run("ip", "link", "show", name).stdout, "it is left alone"
-    lab["a"].ip("link", "del", name)
-    a.wait_state("master")
-    serves(lab, IPV4, "a")
-
-
-def test_a_reload_moves_the_addresses_to_it_and_back(lab, family):
-    a, b = start_pair(lab, family)
-    follows(lab, family.vip(), "a")
-    for agent in (b, a):
-        agent.change(virtual_mac=True)
-        agent.reload()
-    serves(lab, family, "a")
-    rests(lab["b"])
-    for agent in (b, a):
-        agent.change(virtual_mac=None)
-        agent.reload()
-    wait_until(lambda: lab["a"].has(family.vip()), 5, "it is on eth0 again")
-    follows(lab, family.vip(), "a")
-    assert answering(lab, family.vip()) == {lab["a"].mac}
-    for name in ("a", "b"):
-        wait_until(lambda name=name: links(lab[name]) == [], 5, "the macvlan goes")
-        assert (sysctl(lab[name], "eth0/arp_ignore"), sysctl(lab[name], "eth0/arp_announce")) == (0, 0)
-    assert (a.state(), b.state()) == ("master", "backup") and a.statistic("master-transitions") == 1
-
-
-@pytest.mark.parametrize("commands", [
-    "ip link del {name}", "ip link set {name} down", "ip link set {name} down; ip link set {name} address 02:00:00:00:00:77",
-    "ip address del {address} dev {name}", "ip link set {name} alias other", "echo 0 >/proc/sys/net/ipv4/conf/eth0/arp_ignore",
-    "echo 1 >/proc/sys/net/ipv4/conf/{name}/rp_filter", "ip link set eth0 address 02:00:00:00:00:aa", "ip link set eth0 mtu 1400"],
-    ids=lambda text: text.replace("/proc/sys/net/ipv4/conf/", "").replace(" ", "-").replace("/", "-"))
-def test_what_others_do_to_it_is_put_right(lab, family, commands):
-    a, b = pair(lab, family)
-    serves(lab, family, "a")
-    lab["a"].run("sh", "-ec", commands.format(name=link(lab["a"])["ifname"], address=family.vip_prefix()))
-    time.sleep(1.5)
-    serves(lab, family, "a")
-    assert (a.state(), b.state()) == ("master", "backup"), a.router()["last-transition"]
-    a.stop()
-    assert links(lab["a"]) == []
-
-
-def test_put_up_on_a_backup_it_goes_down_again(lab, family):
-    a, b = pair(lab, family)
-    rests(lab["b"])
-    lab["b"].ip("link", "set", link(lab["b"])["ifname"], "up")
-    rests(lab["b"])
-    serves(lab, family, "a")
-
-
-@pytest.mark.parametrize("gone, back", [
-    ("ip link set eth0 down", "ip link set eth0 up"), ("ip link del eth0", None),
-    ("ip link set eth0 down; ip link set eth0 name far0", "ip link set far0 name eth0; ip link set eth0 up")], ids=["down", "deleted", "renamed"])
-def test_the_interface_below_goes_and_comes_back(lab, family, gone, back):
-    a, b = pair(lab, family)
-    serves(lab, family, "a")
-    lab["a"].run("sh", "-ec", gone)
-    b.wait_state("master")
-    a.wait_state("fault")
-    serves(lab, family, "b")
-    if "down" not in gone or "name" in gone:
-        wait_until(lambda: links(lab["a"]) == [], 5, "none is left without its interface")
-    if back:
-        lab["a"].run("sh", "-ec", back)
-    else:
-        host = lab["a"]
-        lab._batch(lab.switch, [f"link add name a type veth peer name eth0 address {host.mac} netns {host.namespace}", "link set dev a master br0 up"])
-        lab._batch(host, ["link set eth0 up"])
-    for of in (IPV4, IPV6):
-        lab["a"].ip("address", "replace", f"{lab['a'].address(of)}/{of.bits}", "dev", "eth0", *(["nodad"] if of.ipv6 else []))
-    a.wait_state("master")
-    serves(lab, family, "a")
-    rests(lab["b"])
-
-
 def test_the_same_address_from_a_peer_is_no_conflict_and_another_is(lab):
     a = Agent(lab["a"], {"database": database(IPV4, **{"virtual-mac": True, "announce": {"rounds": ["0s"], "refresh": False}})}).start()
     a.wait_state("master")
@@ -374,15 +168,6 @@ def test_the_same_address_from_a_peer_is_no_conflict_and_another_is(lab):
     claim("02:00:00:00:00:77")
     wait_until(lambda: a.statistic("address-conflicts") == 1, 3, "another one is a conflict")
     serves(lab, IPV4, "a")
-
-
-def test_reverse_path_filtering_that_cannot_be_undone_is_a_warning(lab):
-    lab["a"].run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/conf/all/rp_filter")
-    a = Agent(lab["a"], {"database": database(IPV4, **{"virtual-mac": True})}).start()
-    assert "net.ipv4.conf.all.rp_filter is 1" in a.log()
-    lab["b"].run("sh", "-c", "echo 2 >/proc/sys/net/ipv4/conf/all/rp_filter")
-    b = Agent(lab["b"], {"database": database(IPV4, **{"virtual-mac": True})}).start()
-    assert "rp_filter" not in b.log()
 
 
 def test_addresses_on_another_interface_are_not_behind_it(make_lab):
