@@ -33,6 +33,7 @@ extension Engine {
         touched = Set(touched).union(claimants(of: changes.removed)).sorted()
         // Whoever flushes an interface takes addresses of hundreds of routers: it is asked once who it was.
         var processes: [UInt32: String] = [:]
+        var present: Set<PlacedAddress>?
         for id in touched {
             // Also while others of a claim are still being put on: what is lost of it is then put on again.
             guard let router = node.router(id), router.isAdvertising, let record = records[id] else { continue }
@@ -42,7 +43,15 @@ extension Engine {
                 if let last = record.places[placed.address], last != placed.index { return true }
                 // Somebody put it down, which has taken those of IPv6 off.
                 if virtual?.index == placed.index, virtual?.isRaised == false { return true }
-                return changes.removed.contains(placed) && !table.isPresent(placed.address, on: placed.index)
+                guard changes.removed.contains(placed), !table.isPresent(placed.address, on: placed.index) else {
+                    return false
+                }
+                guard virtual?.index == placed.index else { return true }
+                // The kernel tells of what went with a macvlan that was put down behind that, when it may be on again: it
+                // would be counted twice.
+                let known = present ?? Set((try? requests.addresses())?.map(\.placed) ?? [])
+                present = known
+                return !known.contains(placed)
             }
             guard !gone.isEmpty else { continue }
             let port = gone.lazy.compactMap { changes.removers[$0] }.first ?? 0
