@@ -71,6 +71,9 @@ struct Releases {
 
     var isEmpty: Bool { pending.isEmpty }
 
+    /// Whether some of this router's addresses are still to be taken off.
+    func isPending(of router: RouterID) -> Bool { pending.contains { $0.router == router } }
+
     /// When something can be taken off, CLOCK_MONOTONIC in nanoseconds: at once, or when the first of what is held is held no longer; `.max`
     /// for never.
     func due(at now: Int64) -> Int64 {
@@ -213,6 +216,7 @@ extension Engine {
     private func endReleases(where hasEnded: (Release) -> Bool) {
         let ended = releases.pending.filter(hasEnded)
         releases.pending.removeAll(where: hasEnded)
+        reporter.markDirty(ended.map(\.router))
         for release in ended { tellAfterwards(release) }
     }
 

@@ -39,7 +39,9 @@ extension Engine {
         // Snapshots wait while adverts and takeovers do: one a turn shows that they go on.
         let isBusy = isCommitted && node.deadline.map { $0.nanoseconds <= moment } ?? false
         let end = isBusy ? moment : moment + Self.slice
-        nextSlice = reporter.flushSnapshots(until: end) { snapshot(of: $0) } ? end + Self.slice : .max
+        // Of one whose addresses are being taken off it would say that it holds none any more.
+        let isMore = reporter.flushSnapshots(until: end) { releases.isPending(of: $0) ? nil : snapshot(of: $0) }
+        nextSlice = isMore ? end + Self.slice : .max
     }
 
     private func markNextRouters() {

@@ -69,6 +69,10 @@ private final class Bench {
         try reports().compactMap { if case .transition(_, let transition) = $0 { transition.to } else { nil } }
     }
 
+    func snapshots() throws -> [StateName] {
+        try reports().compactMap { if case .snapshot(let snapshot) = $0 { snapshot.state } else { nil } }
+    }
+
     /// Turns until nothing waits; how many.
     func finish() -> Int {
         var turns = 0
@@ -108,6 +112,26 @@ struct ReleaseTests {
             #expect(turns >= 2)
             #expect(try bench.held(addresses) == 0)
             #expect(try bench.transitions() == [.disabled])
+        }
+    }
+
+    @Test func `until the last is off no snapshot says that the router has stopped serving`() async throws {
+        try await withTwoHosts { _ in
+            let addresses = many(250)
+            let bench = try Bench(addresses)
+            let engine = bench.engine
+            let id = RouterID(1)
+            let configuration = try #require(engine.records[id]?.configuration)
+            engine.node.configure(id, configuration, disabled: true, at: engine.now, appendingTo: &engine.actions)
+            engine.release(addresses, for: id)
+            #expect(!engine.releases.isEmpty)
+            _ = try bench.reports()
+            engine.nextSnapshot = .max
+            engine.report()
+            #expect(try bench.snapshots() == [])
+            _ = bench.finish()
+            engine.report()
+            #expect(try bench.snapshots() == [.disabled])
         }
     }
 
