@@ -1,5 +1,6 @@
-"""What a client and the kernel see while something is done to an agent: probes every millisecond, and every change of an address."""
+"""What a client and the kernel see while something is done to an agent: probes every millisecond, and every change of an address or of a neighbour."""
 
+import datetime
 import json
 import subprocess
 import time
@@ -50,3 +51,30 @@ class Addresses:
         """The lines of addresses that were removed since it began, but for its own."""
         time.sleep(0.05)
         return [line for line in self.file.read_text().splitlines() if line.startswith("Deleted") and "127.7.7.7" not in line]
+
+
+class Neighbours:
+    """`ip -ts monitor neigh` on a host: when which hardware address was entered for an address."""
+
+    def __init__(self, host):
+        self.file = host.lab.directory / f"neighbours-{len(host.lab.processes)}"
+        with open(self.file, "wb") as out:
+            self.process = host.popen("ip", "-o", "-ts", "monitor", "neigh", stdout=out, stderr=subprocess.STDOUT)
+        # It says nothing when it listens: an entry that changes does.
+        wait_until(lambda: self._is_told(host), 5, "ip monitor listens", every=0.05)
+
+    def _is_told(self, host):
+        host.ip("neigh", "replace", "127.7.7.7", "lladdr", "02:00:00:07:07:07", "dev", "eth0", "nud", "stale")
+        host.ip("neigh", "del", "127.7.7.7", "dev", "eth0")
+        return "127.7.7.7" in self.file.read_text()
+
+    def entered(self, address, mac, since):
+        """When `mac` was first entered for `address` after this time; None if it was not."""
+        for line in self.file.read_text().splitlines():
+            stamp, _, entry = line.partition("] ")
+            if not entry.startswith(f"{address} dev ") or f" lladdr {mac} " not in f"{entry} ":
+                continue
+            moment = datetime.datetime.fromisoformat(stamp.lstrip("[")).timestamp()
+            if moment >= since:
+                return moment
+        return None
