@@ -1,4 +1,4 @@
-// How much may be sent, and what waits for its turn: for whatever could drown a segment if it went out at once. Neither sends anything.
+// How much may be sent of what could drown a segment if it went out at once. It sends nothing.
 
 /// So many at once, and one more each time that a period has passed. What was not used is not saved up.
 struct Allowance {
@@ -24,30 +24,5 @@ struct Allowance {
         guard now >= next(count) else { return false }
         restored = max(restored, now) + count * period
         return true
-    }
-}
-
-/// First in, first out, however many there are.
-struct Line<Element> {
-    private var elements: [Element] = []
-    /// Those before it have gone.
-    private var head = 0
-
-    var first: Element? { head < elements.count ? elements[head] : nil }
-    var isEmpty: Bool { head == elements.count }
-
-    mutating func append(_ element: Element) { elements.append(element) }
-
-    mutating func removeFirst() {
-        head += 1
-        guard head > elements.count / 2 else { return }
-        elements.removeFirst(head)
-        head = 0
-    }
-
-    mutating func removeAll(where isUnwanted: (Element) -> Bool) {
-        elements.removeFirst(head)
-        elements.removeAll(where: isUnwanted)
-        head = 0
     }
 }

@@ -12,13 +12,12 @@ struct Reporter: ~Copyable {
     static let queueLimit = 1_024
 
     let socket: MessageSocket
-    private var queue: [Report] = []
+    private var queue = Line<Report>()
     private var lost: UInt32 = 0
     private var hasRecovered = false
-    /// Routers whose snapshot is to be sent, each once, in the order in which they were marked; those before `sent` are done.
-    private var dirty: [RouterID] = []
+    /// Routers whose snapshot is to be sent, each once, in the order in which they were marked.
+    private var dirty = Line<RouterID>()
     private var marked: Set<RouterID> = []
-    private var sent = 0
     private var buffer: [UInt8] = []
     /// The supervisor is gone.
     private(set) var isClosed = false
@@ -71,15 +70,12 @@ struct Reporter: ~Copyable {
     /// Sends the snapshots of dirty routers while there is room, until `deadline` (CLOCK_MONOTONIC in nanoseconds) has come;
     /// `snapshot` is nil for a router that is gone. True when only the time ran out.
     mutating func flushSnapshots(until deadline: Int64 = .max, _ snapshot: (RouterID) -> RouterSnapshot?) -> Bool {
-        while sent < dirty.count {
-            let router = dirty[sent]
+        while let router = dirty.first {
             if let value = snapshot(router), !transmit(.snapshot(value), descriptor: nil) { return false }
             marked.remove(router)
-            sent += 1
-            if Clock.monotonic() >= deadline, sent < dirty.count { return true }
+            dirty.removeFirst()
+            if Clock.monotonic() >= deadline, !dirty.isEmpty { return true }
         }
-        dirty.removeAll(keepingCapacity: true)
-        sent = 0
         return false
     }
 
