@@ -32,45 +32,51 @@ class Probes:
         return [item for item in self.records if item["type"] == kind]
 
 
-class Addresses:
-    """`ip monitor address` on a host: which addresses left an interface."""
+class Monitor:
+    """What `ip monitor` tells on a host, in the kernel's order."""
+
+    def __init__(self, host, what, provoke, *options):
+        """It says nothing when it listens: what `provoke` does shows that. The lines of that, which name 127.7.7.7, are left out."""
+        self.file = host.lab.directory / f"{what}-{len(host.lab.processes)}"
+        with open(self.file, "wb") as out:
+            self.process = host.popen("ip", "-o", *options, "monitor", what, stdout=out, stderr=subprocess.STDOUT)
+
+        def hears():
+            provoke()
+            return "127.7.7.7" in self.file.read_text()
+        wait_until(hears, 5, "ip monitor listens", every=0.05)
+
+    def lines(self):
+        return [line for line in self.file.read_text().splitlines() if "127.7.7.7" not in line]
+
+
+class Addresses(Monitor):
+    """Which addresses came to the host's interfaces and left them."""
 
     def __init__(self, host):
-        self.file = host.lab.directory / f"addresses-{len(host.lab.processes)}"
-        with open(self.file, "wb") as out:
-            self.process = host.popen("ip", "-o", "monitor", "address", stdout=out, stderr=subprocess.STDOUT)
-        # It says nothing when it listens: an address of the loopback that comes and goes does.
-        wait_until(lambda: self._is_told(host), 5, "ip monitor listens", every=0.05)
-
-    def _is_told(self, host):
-        for action in ("add", "del"):
-            host.ip("address", action, "127.7.7.7/32", "dev", "lo", check=False)
-        return "Deleted" in self.file.read_text()
+        def provoke():
+            for action in ("add", "del"):
+                host.ip("address", action, "127.7.7.7/32", "dev", "lo", check=False)
+        super().__init__(host, "address", provoke)
 
     def removed(self):
-        """The lines of addresses that were removed since it began, but for its own."""
+        """The lines of addresses that were removed since it began."""
         time.sleep(0.05)
-        return [line for line in self.file.read_text().splitlines() if line.startswith("Deleted") and "127.7.7.7" not in line]
+        return [line for line in self.lines() if line.startswith("Deleted")]
 
 
-class Neighbours:
-    """`ip -ts monitor neigh` on a host: when which hardware address was entered for an address."""
+class Neighbours(Monitor):
+    """When which hardware address was entered for an address."""
 
     def __init__(self, host):
-        self.file = host.lab.directory / f"neighbours-{len(host.lab.processes)}"
-        with open(self.file, "wb") as out:
-            self.process = host.popen("ip", "-o", "-ts", "monitor", "neigh", stdout=out, stderr=subprocess.STDOUT)
-        # It says nothing when it listens: an entry that changes does.
-        wait_until(lambda: self._is_told(host), 5, "ip monitor listens", every=0.05)
-
-    def _is_told(self, host):
-        host.ip("neigh", "replace", "127.7.7.7", "lladdr", "02:00:00:07:07:07", "dev", "eth0", "nud", "stale")
-        host.ip("neigh", "del", "127.7.7.7", "dev", "eth0")
-        return "127.7.7.7" in self.file.read_text()
+        def provoke():
+            host.ip("neigh", "replace", "127.7.7.7", "lladdr", "02:00:00:07:07:07", "dev", "eth0", "nud", "stale")
+            host.ip("neigh", "del", "127.7.7.7", "dev", "eth0")
+        super().__init__(host, "neigh", provoke, "-ts")
 
     def entered(self, address, mac, since):
         """When `mac` was first entered for `address` after this time; None if it was not."""
-        for line in self.file.read_text().splitlines():
+        for line in self.lines():
             stamp, _, entry = line.partition("] ")
             if not entry.startswith(f"{address} dev ") or f" lladdr {mac} " not in f"{entry} ":
                 continue

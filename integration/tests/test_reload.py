@@ -2,13 +2,13 @@
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
 from agent import Agent, StatusError, binaries
 from cases import database, holders, start_pair, without_a_gap
 from lab import IPV4, IPV6, stays, wait_until
+from watching import Addresses
 from wire import Capture
 
 BAD = [
@@ -193,17 +193,6 @@ def other_identity(which, family):
     return {"addresses": [other.vip_prefix()]}, "eth0", other, 51, 3
 
 
-def address_changes(host, output):
-    """`ip monitor` of the host's addresses, which tells in the kernel's order what came and went."""
-    host.popen("ip", "-o", "monitor", "address", stdout=output)
-
-    def hears():
-        for verb in ("add", "del"):
-            host.ip("address", verb, "203.0.113.1/32", "dev", "lo")
-        return "203.0.113.1" in Path(output.name).read_text()
-    wait_until(hears, 5, "ip monitor listens")
-
-
 @pytest.mark.parametrize("which, family", IDENTITIES, ids=[f"{which}-{family}" for which, family in IDENTITIES])
 def test_a_router_that_becomes_another_one_leaves_the_old_election_first(lab, which, family):
     """Priority 0 under the old identity, the address off the old interface, then a start as backup under the new one. Never two at once."""
@@ -215,8 +204,7 @@ def test_a_router_that_becomes_another_one_leaves_the_old_election_first(lab, wh
     events = a.events()
     changes, device, new_family, vrid, version = other_identity(which, family)
     capture = new if device == "eth1" else old
-    with open(lab.directory / "addresses", "wb") as output:
-        address_changes(lab["a"], output)
+    addresses = Addresses(lab["a"])
     a.change(**changes)
     assert a.reload() == {"changed": ["database"], "added": [], "removed": [], "warnings": []}
     wait_until(lambda: events.states()[-1:] == ["master"], 10, lambda: f"master again: {events.items}\n{a.log()}")
@@ -232,7 +220,7 @@ def test_a_router_that_becomes_another_one_leaves_the_old_election_first(lab, wh
     assert first.priority == 150
     assert first.time - left[-1].time > 3, "the new identity begins as a backup, which waits for the master-down interval (3.4 s)"
     assert "backup" in events.states() and events.states().count("master") == 1, events.items
-    told = (lab.directory / "addresses").read_text().splitlines()
+    told = addresses.lines()
     gone = next(index for index, line in enumerate(told) if line.startswith("Deleted") and f" {family.vip_prefix()} " in line and "eth0" in line)
     # Where it is the same address on the same interface, what comes before are renewals of its lease.
     is_same = which in ("vrid", "version")
