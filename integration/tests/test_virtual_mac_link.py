@@ -136,6 +136,7 @@ def test_one_that_is_put_down_is_lost_once(lab, family):
     assert "taken off three times" not in a.log()
     for name in routers:
         a.wait_state("master", name=name)
+        wait_until(lambda name=name: all(item["present"] for item in a.router(name)["addresses"]), 2, "the status shows them again")
 
 
 def test_put_up_on_a_backup_it_goes_down_again(lab, family):
